@@ -1,1 +1,5 @@
-export const hi = 1
+export { text } from './html'
+export { Hub } from './hub'
+export { MultiStreamManager } from './manager'
+export { Queue } from './source'
+export { swap } from './swap'

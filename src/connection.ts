@@ -1,0 +1,143 @@
+import type { Server } from 'bun'
+import type { ConnectionRecord } from './registry'
+import { comment, encode, retryHint } from './sse'
+import type { Pattern, Topic } from './topic'
+
+/** Why a connection ended, as it stands in the registry. */
+export type Reason = 'left' | 'stalled' | 'done' | 'drained' | 'closed' | 'failed'
+
+/** The part of Bun's server that a connection needs. */
+export type BunServer = Pick<Server<unknown>, 'timeout' | 'requestIP'>
+
+/** What a connection is opened with. */
+export interface Opening {
+  topics: readonly Pattern[]
+  /** Topics that have ended by the app's word, whatever the log says. */
+  ended: readonly Topic[]
+  /** Frames that are sent before anything else. */
+  first: readonly string[]
+  /** The event id up to which the reader has everything. */
+  cursor: string | undefined
+  record: ConnectionRecord
+  /** Milliseconds. */
+  retry: number
+}
+
+/** Bun's own controller of a stream of type `direct`. */
+interface DirectController {
+  write(bytes: Uint8Array): number | Promise<number>
+  flush(): unknown
+  end(): unknown
+}
+
+const headers = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-store, no-transform',
+  'x-accel-buffering': 'no',
+}
+
+/**
+ * One open response.
+ *
+ * It is a stream of type `direct`: one write takes one chunk that all connections share, and answers with a
+ * promise when the kernel takes no more, which resolves when the client reads on *or is gone*. Hence its own
+ * `ended`. A connection that takes no more is lagging; it gets nothing, no heartbeat either, until it drains,
+ * so the server's idle limit ends it when it is stalled for good.
+ */
+export class Connection {
+  readonly record: ConnectionRecord
+  readonly topics: readonly Pattern[]
+  readonly endedBefore: readonly Topic[]
+  readonly asked: string | undefined
+  /** Everything up to this number has been written, or was not meant for it. */
+  cursor = 0
+  ended = false
+  #opening: string
+  #controller: DirectController | undefined
+  #onEnd: ((reason: Reason) => void) | undefined
+
+  constructor({ topics, ended, first, cursor, record, retry }: Opening) {
+    this.topics = topics
+    this.endedBefore = ended
+    this.asked = cursor
+    this.record = record
+    this.#opening = retryHint(retry) + comment + first.join('')
+    record.events += first.length
+  }
+
+  get id(): string {
+    return this.record.id
+  }
+
+  get lagging(): boolean {
+    return this.record.state === 'lagging'
+  }
+
+  /** The response that opens the connection when the server begins to send it. */
+  respond(onOpen: (connection: Connection) => void, onEnd: (reason: Reason) => void): Response {
+    const source = {
+      type: 'direct',
+      // Synchronous, and no promise kept: an idle connection then costs under 4 KB.
+      pull: (controller: DirectController) => {
+        if (this.#controller || this.ended) return
+        this.#controller = controller
+        this.#onEnd = onEnd
+        onOpen(this)
+      },
+      cancel: () => this.#over(this.lagging ? 'stalled' : 'left'),
+    }
+    // The types of the standard do not know Bun's `direct`.
+    return new Response(new ReadableStream(source as unknown as UnderlyingSource), { headers })
+  }
+
+  /** The bytes to begin with, once: the retry hint and a comment, which opens the EventSource. */
+  takeOpening(): string {
+    const opening = this.#opening
+    this.#opening = ''
+    return opening
+  }
+
+  /**
+   * Writes one chunk. A promise says that the connection takes no more until it resolves.
+   *
+   * @param events how many events the chunk holds, for the counters
+   */
+  write(chunk: Uint8Array | string, events = 0): Promise<unknown> | undefined {
+    if (this.ended || !this.#controller) return undefined
+    const bytes = typeof chunk === 'string' ? encode(chunk) : chunk
+    if (bytes.byteLength === 0) return undefined
+    try {
+      const taken = this.#controller.write(bytes)
+      this.#controller.flush()
+      this.record.events += events
+      this.record.bytes += bytes.byteLength
+      return taken instanceof Promise ? taken : undefined
+    } catch {
+      this.#over('left')
+      return undefined
+    }
+  }
+
+  /** Ends the response from this side. */
+  end(reason: Reason): void {
+    if (this.ended) return
+    const controller = this.#controller
+    this.#over(reason)
+    try {
+      controller?.end()
+    } catch {
+      // It was gone already.
+    }
+  }
+
+  /** Every way out comes through here, once. */
+  #over(reason: Reason): void {
+    if (this.ended) return
+    this.ended = true
+    this.#controller = undefined
+    this.record.state = 'closed'
+    this.record.reason = reason
+    this.record.seenAt = Date.now()
+    this.#onEnd?.(reason)
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What a hub grants, and for how long. Times in milliseconds, sizes in bytes.
+ */
+export interface Limits {
+  /** Between signs of life on a quiet connection. @default 15000 */
+  heartbeat: number
+  /** When a browser comes back after a cut; drawn anew for each connection. @default [1000, 3000] */
+  retry: number | readonly [from: number, to: number]
+  /** What one write to a connection may hold. @default 262144 */
+  budget: number
+  /** Open connections of one network address. @default 200 */
+  perAddress: number
+  /** Open connections of one viewer. @default 50 */
+  perViewer: number
+  /** Open connections of the hub. @default 50000 */
+  connections: number
+  /** Topics, or entities, that one request may name. @default 100 */
+  topics: number
+  /** Events that are replayed of one topic; with more the reader gets the snapshot. @default 1000 */
+  replay: number
+  /** Items in the snapshot of a topic of kind `log`. @default 200 */
+  snapshot: number
+  /** How long a signed address is good. @default 86400000 */
+  expires: number
+  /** One event. @default 1048576 */
+  event: number
+  /** How long a render may take. @default 10000 */
+  render: number
+  /** Between two appends of one state's key. @default 16 */
+  pace: number
+  /** How long a source goes on after its last viewer left. @default 5000 */
+  grace: number
+  /** How long a node counts as living without a sign of life. @default 30000 */
+  lease: number
+}
+
+export const defaults: Limits = {
+  heartbeat: 15_000,
+  retry: [1_000, 3_000],
+  budget: 256 * 1024,
+  perAddress: 200,
+  perViewer: 50,
+  connections: 50_000,
+  topics: 100,
+  replay: 1_000,
+  snapshot: 200,
+  expires: 24 * 60 * 60 * 1_000,
+  event: 1024 * 1024,
+  render: 10_000,
+  pace: 16,
+  grace: 5_000,
+  lease: 30_000,
+}
+
+/** The retry hint of one connection. */
+export function drawRetry(retry: Limits['retry']): number {
+  if (typeof retry === 'number') return retry
+  const [from, to] = retry
+  return from + Math.random() * (to - from)
+}

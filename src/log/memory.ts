@@ -1,0 +1,135 @@
+import { isPattern, matches, type Pattern, type Topic } from '../topic'
+import { type Appended, type Entry, type Keep, type Log, type LogEvent, signalAge } from '.'
+
+/**
+ * A log in the memory of one process: for tests, and where nothing has to outlive the process.
+ */
+export function memoryLog(): Log {
+  return new MemoryLog()
+}
+
+interface Shelf {
+  events: LogEvent[]
+  keys: Map<string, LogEvent>
+  floor: number
+}
+
+class MemoryLog implements Log {
+  readonly name = 'memory'
+  readonly epoch = crypto.randomUUID().slice(0, 8)
+  #head = 0
+  #shelves = new Map<Topic, Shelf>()
+  #listeners = new Set<(events: LogEvent[]) => void>()
+
+  head(): number {
+    return this.#head
+  }
+
+  append(entries: readonly Entry[]): Appended[] {
+    const fresh: LogEvent[] = []
+    const places = entries.map((entry) => {
+      const shelf = this.#shelf(entry.topic)
+      const kept = entry.key === null ? undefined : shelf.keys.get(entry.key)
+      if (kept && entry.kind === 'log') return { seq: kept.seq, fresh: false }
+      if (kept) shelf.events.splice(shelf.events.indexOf(kept), 1)
+      const event = { ...entry, seq: ++this.#head }
+      shelf.events.push(event)
+      if (entry.key !== null) shelf.keys.set(entry.key, event)
+      fresh.push(event)
+      return { seq: event.seq, fresh: true }
+    })
+    if (fresh.length > 0) for (const listener of this.#listeners) listener(fresh)
+    return places
+  }
+
+  read({ topics, after, limit }: Parameters<Log['read']>[0]): LogEvent[] {
+    const found: LogEvent[] = []
+    for (const topic of this.#named(topics)) {
+      const events = this.#shelves.get(topic)?.events ?? []
+      for (let i = startAfter(events, after); i < events.length; i++) {
+        const event = events[i] as LogEvent
+        if (event.kind !== 'signal') found.push(event)
+      }
+    }
+    return found.sort((a, b) => a.seq - b.seq).slice(0, limit)
+  }
+
+  last(topic: Topic, count: number): LogEvent[] {
+    const events = this.#shelves.get(topic)?.events ?? []
+    return events.filter((event) => event.kind !== 'signal' && event.form !== 'end').slice(-count)
+  }
+
+  topics(pattern: Pattern): Topic[] {
+    return [...this.#named([pattern])].filter((topic) => this.#shelves.get(topic)?.events.length)
+  }
+
+  ended(topics: readonly Topic[]): Topic[] {
+    return topics.filter((topic) => {
+      const kept = this.#shelves.get(topic)?.events.filter((event) => event.kind !== 'signal')
+      return kept?.at(-1)?.form === 'end'
+    })
+  }
+
+  trimmed(topics: readonly Pattern[], after: number): Topic[] {
+    return [...this.#named(topics)].filter(
+      (topic) => (this.#shelves.get(topic)?.floor ?? 0) > after,
+    )
+  }
+
+  trim(topic: Topic, { count, age }: Keep): void {
+    const now = Date.now()
+    for (const shelf of this.#shelves.values()) {
+      shelf.events = shelf.events.filter(
+        ({ kind, at }) => kind !== 'signal' || at > now - signalAge,
+      )
+    }
+    const shelf = this.#shelf(topic)
+    const logs = shelf.events.filter((event) => event.kind === 'log')
+    const given = logs.filter((event, i) => i < logs.length - count || event.at < now - age)
+    for (const event of given) {
+      if (event.key !== null) shelf.keys.delete(event.key)
+      shelf.floor = event.seq
+    }
+    const gone = new Set(given)
+    shelf.events = shelf.events.filter((event) => !gone.has(event))
+  }
+
+  follow(listener: (events: LogEvent[]) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  close(): void {
+    this.#listeners.clear()
+  }
+
+  #shelf(topic: Topic): Shelf {
+    let shelf = this.#shelves.get(topic)
+    if (!shelf) {
+      shelf = { events: [], keys: new Map(), floor: 0 }
+      this.#shelves.set(topic, shelf)
+    }
+    return shelf
+  }
+
+  #named(patterns: readonly Pattern[]): Set<Topic> {
+    const named = new Set<Topic>()
+    for (const pattern of patterns) {
+      if (!isPattern(pattern)) named.add(pattern as string as Topic)
+      else for (const topic of this.#shelves.keys()) if (matches(pattern, topic)) named.add(topic)
+    }
+    return named
+  }
+}
+
+/** Where the events after a number begin, by halving: a topic's events are in order. */
+function startAfter(events: LogEvent[], after: number): number {
+  let low = 0
+  let high = events.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((events[middle] as LogEvent).seq > after) high = middle
+    else low = middle + 1
+  }
+  return low
+}

@@ -1,0 +1,246 @@
+/**
+ * What is published, on its way to the log.
+ *
+ * Contents are rendered one after the other per topic, so that a slow render is not overtaken. What is ready
+ * in one turn of the event loop is appended in one transaction at its end, in a microtask: nobody waits for a
+ * window of time, and a burst costs one commit. A state's key is appended at most once per pace, with its
+ * newest value, which may therefore come a little later than what was published after it, never earlier than
+ * what was published before it.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Html } from './html'
+import type { Limits } from './limits'
+import type { Appended, Entry, Form, Kind, Log } from './log'
+import { Patch } from './swap'
+import type { Topic } from './topic'
+
+/** What may be published: trusted HTML or a patch. Nothing is sent for `null`, `undefined` and `false`. */
+export type Rendered = Html | Patch | null | undefined | false
+
+/** Something to publish, or a promise of it, or a function that renders it when its turn has come. */
+export type Content = Rendered | Promise<Rendered> | (() => Rendered | Promise<Rendered>)
+
+/** Where and how to append. */
+export interface Destination {
+  topic: Topic
+  kind: Kind
+  /** What plain HTML is; a `Patch` is always a patch. */
+  form: Exclude<Form, 'patch'>
+  key: string | null
+}
+
+/** Resolves with where the event stands once it is kept; with nothing when there was nothing to send. */
+export type Outcome = Promise<Appended | undefined>
+
+interface Waiting {
+  entry: Entry
+  settle: PromiseWithResolvers<Appended | undefined>[]
+}
+
+interface Paced {
+  at: number
+  held?: Waiting | undefined
+}
+
+const rendering = new AsyncLocalStorage<ReadonlySet<Topic>>()
+
+/** Renders, orders and appends for one hub. */
+export class Publisher {
+  #log: Log
+  #limits: Limits
+  #tails = new Map<Topic, Promise<unknown>>()
+  #batch: Waiting[] = []
+  #committing: Promise<void> | undefined
+  #paced = new Map<string, Paced>()
+  #timer: Timer | undefined
+
+  constructor(log: Log, limits: Limits) {
+    this.#log = log
+    this.#limits = limits
+  }
+
+  /** Renders the content when the topic's earlier ones are done, and appends it. */
+  publish(to: Destination, content: Content): Outcome {
+    const outer = rendering.getStore()
+    if (outer?.has(to.topic)) {
+      return Promise.reject(
+        new TypeError(
+          `Expected a render of "${to.topic}" not to publish to it: it would wait for itself`,
+        ),
+      )
+    }
+    const tail = this.#tails.get(to.topic)
+    if (!tail) {
+      try {
+        const rendered = typeof content === 'function' ? this.#render(to.topic, content) : content
+        if (!(rendered instanceof Promise)) return this.#append(to, rendered)
+        return this.#later(to, rendered)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    }
+    // A promise that fails before its turn has somebody who looks at it.
+    if (content instanceof Promise) content.catch(() => {})
+    return this.#later(
+      to,
+      tail.then(() => (typeof content === 'function' ? this.#render(to.topic, content) : content)),
+    )
+  }
+
+  /** Appends what waits, held states too. Resolves when all is kept. */
+  async settle(): Promise<void> {
+    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+    this.flush()
+    await this.#committing
+  }
+
+  /** Appends at once what is rendered. */
+  flush(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    for (const { held } of this.#paced.values()) if (held) this.#batch.push(held)
+    this.#paced.clear()
+    this.#commit()
+  }
+
+  #render(topic: Topic, content: () => Rendered | Promise<Rendered>) {
+    const topics = new Set(rendering.getStore()).add(topic)
+    return rendering.run(topics, content)
+  }
+
+  #later(to: Destination, rendered: Promise<Rendered>): Outcome {
+    const appended = this.#inTime(to.topic, rendered).then((html) => {
+      // The promise is wrapped: the tail must not wait until it is kept, only until it has its place.
+      return { outcome: this.#append(to, html) }
+    })
+    const tail = appended.then(
+      () => {},
+      () => {},
+    )
+    this.#tails.set(to.topic, tail)
+    tail.then(() => {
+      if (this.#tails.get(to.topic) === tail) this.#tails.delete(to.topic)
+    })
+    return appended.then(({ outcome }) => outcome)
+  }
+
+  async #inTime(topic: Topic, rendered: Promise<Rendered>): Promise<Rendered> {
+    const { render } = this.#limits
+    let timer: Timer | undefined
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error(`Rendering for "${topic}" took longer than ${render} ms`))
+      }, render)
+    })
+    try {
+      return await Promise.race([rendered, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #append({ topic, kind, form, key }: Destination, rendered: Rendered): Outcome {
+    if (rendered === null || rendered === undefined || rendered === false) {
+      return Promise.resolve(undefined)
+    }
+    const patch = rendered instanceof Patch
+    const data = patch ? rendered.html : rendered
+    const fault = this.#faultOf(topic, kind, patch, key, data)
+    if (fault) return Promise.reject(fault)
+    const entry: Entry = { topic, kind, form: patch ? 'patch' : form, key, data, at: Date.now() }
+    const settled = Promise.withResolvers<Appended | undefined>()
+    if (kind === 'state' && form !== 'end') this.#pace(entry, settled)
+    else this.#add({ entry, settle: [settled] })
+    return settled.promise
+  }
+
+  #faultOf(topic: Topic, kind: Kind, patch: boolean, key: string | null, data: unknown) {
+    if (typeof data !== 'string') {
+      return new TypeError(
+        `Expected HTML for "${topic}", got ${data === null ? data : typeof data}`,
+      )
+    }
+    if (patch && kind === 'state' && !key) {
+      return new TypeError(
+        `Expected a key with the patch for "${topic}": of kind state, only the newest of its key is kept`,
+      )
+    }
+    const { event } = this.#limits
+    // A character is at most three bytes in UTF-8, so most contents need not be measured.
+    if (data.length * 3 > event && Buffer.byteLength(data) > event) {
+      return new RangeError(
+        `Expected at most ${event} bytes for "${topic}", got ${Buffer.byteLength(data)}`,
+      )
+    }
+    return undefined
+  }
+
+  #pace(entry: Entry, settled: PromiseWithResolvers<Appended | undefined>): void {
+    const name = `${entry.topic}\n${entry.key}`
+    const paced = this.#paced.get(name)
+    if (paced?.held) {
+      paced.held.entry = entry
+      paced.held.settle.push(settled)
+    } else if (paced && entry.at - paced.at < this.#limits.pace) {
+      paced.held = { entry, settle: [settled] }
+    } else {
+      this.#paced.set(name, { at: entry.at })
+      this.#add({ entry, settle: [settled] })
+    }
+    this.#timer ??= setTimeout(() => this.#release(), this.#limits.pace)
+  }
+
+  #release(): void {
+    this.#timer = undefined
+    const now = Date.now()
+    let next = Number.POSITIVE_INFINITY
+    for (const [name, paced] of this.#paced) {
+      const due = paced.at + this.#limits.pace - now
+      if (due > 0) next = Math.min(next, due)
+      else if (paced.held) {
+        this.#add(paced.held)
+        this.#paced.set(name, { at: now })
+        next = Math.min(next, this.#limits.pace)
+      } else this.#paced.delete(name)
+    }
+    if (this.#paced.size > 0) this.#timer = setTimeout(() => this.#release(), next)
+  }
+
+  #add(waiting: Waiting): void {
+    this.#batch.push(waiting)
+    if (this.#batch.length === 1) queueMicrotask(() => this.#commit())
+  }
+
+  #commit(): void {
+    if (this.#committing || this.#batch.length === 0) return
+    const batch = this.#batch
+    this.#batch = []
+    try {
+      const places = this.#log.append(batch.map(({ entry }) => entry))
+      if (!(places instanceof Promise)) return settleAll(batch, places)
+      this.#committing = places
+        .then((all) => settleAll(batch, all))
+        .catch((cause) => this.#refuse(batch, cause))
+        .finally(() => {
+          this.#committing = undefined
+          this.#commit()
+        })
+    } catch (cause) {
+      this.#refuse(batch, cause)
+    }
+  }
+
+  #refuse(batch: Waiting[], cause: unknown): void {
+    const error = new Error(
+      `The ${this.#log.name} log did not keep ${batch.length} event(s): ${(cause as Error).message}`,
+      { cause },
+    )
+    for (const { settle } of batch) for (const { reject } of settle) reject(error)
+  }
+}
+
+function settleAll(batch: Waiting[], places: Appended[]): void {
+  batch.forEach(({ settle }, i) => {
+    for (const { resolve } of settle) resolve(places[i])
+  })
+}

@@ -1,0 +1,201 @@
+/**
+ * The registry: who is and was connected, which nodes live, and who holds a lease.
+ *
+ * Rows of connections are written behind, joined in one transaction, never one by one on the way of an
+ * event. A node says every third of its lease that it lives; the connections of a node that stopped saying
+ * so are marked lost by whichever node notices first.
+ */
+
+import { hostname } from 'node:os'
+import { and, eq, inArray, lt, sql } from 'drizzle-orm'
+import type { Store } from './db'
+import { connection, lease, meta, node } from './db/schema'
+import { bootId } from './log/sqlite'
+
+/** A connection as it stands in the database. */
+export type ConnectionRecord = typeof connection.$inferSelect
+
+type NodeRecord = typeof node.$inferSelect
+
+/** How long rows wait for others before they are written, in milliseconds. */
+const behind = 50
+/** How long rows of ended connections are kept, in milliseconds. */
+const kept = 24 * 60 * 60 * 1_000
+
+/** The registry of one process, its node in the database. */
+export class Registry {
+  /** The id of this node. */
+  readonly node: string = crypto.randomUUID()
+  #store: Store
+  #lease: number
+  #changed = new Set<ConnectionRecord>()
+  #writing: Timer | undefined
+  #living: Timer
+  #upsert
+
+  /** @param options.lease how long this node counts as living without a sign, in milliseconds. */
+  constructor(store: Store, options: { lease: number }) {
+    this.#store = store
+    this.#lease = options.lease
+    this.#upsert = store.db
+      .insert(connection)
+      .values({
+        id: sql.placeholder('id'),
+        node: sql.placeholder('node'),
+        kind: sql.placeholder('kind'),
+        topics: sql.placeholder('topics'),
+        entity: sql.placeholder('entity'),
+        viewer: sql.placeholder('viewer'),
+        address: sql.placeholder('address'),
+        agent: sql.placeholder('agent'),
+        openedAt: sql.placeholder('openedAt'),
+        seenAt: sql.placeholder('seenAt'),
+        events: sql.placeholder('events'),
+        bytes: sql.placeholder('bytes'),
+        state: sql.placeholder('state'),
+        reason: sql.placeholder('reason'),
+      })
+      .onConflictDoUpdate({
+        target: connection.id,
+        set: {
+          seenAt: sql`excluded.seen_at`,
+          events: sql`excluded.events`,
+          bytes: sql`excluded.bytes`,
+          state: sql`excluded.state`,
+          reason: sql`excluded.reason`,
+        },
+      })
+      .prepare()
+    store.db
+      .insert(node)
+      .values({
+        id: this.node,
+        host: hostname(),
+        boot: bootId(),
+        pid: process.pid,
+        startedAt: Date.now(),
+        leaseUntil: Date.now() + this.#lease,
+      })
+      .run()
+    this.#sweep()
+    this.#living = setInterval(() => this.#live(), this.#lease / 3)
+    this.#living.unref()
+  }
+
+  /** Has the record written with the next batch. */
+  write(record: ConnectionRecord): void {
+    this.#changed.add(record)
+    this.#writing ??= setTimeout(() => this.flush(), behind)
+  }
+
+  /** Writes what waits. */
+  flush(): void {
+    clearTimeout(this.#writing)
+    this.#writing = undefined
+    if (this.#changed.size === 0) return
+    const records = [...this.#changed]
+    this.#changed.clear()
+    this.#store.db.transaction(() => {
+      for (const record of records) this.#upsert.run({ ...record })
+    })
+  }
+
+  /** Takes or keeps the lease of that name. False when another living node holds it. */
+  take(name: string): boolean {
+    const now = Date.now()
+    return this.#store.db.transaction(
+      (tx) => {
+        const held = tx.select().from(lease).where(eq(lease.name, name)).get()
+        if (held && held.node !== this.node && held.until > now && this.#lives(held.node)) {
+          return false
+        }
+        const until = now + this.#lease
+        tx.insert(lease)
+          .values({ name, node: this.node, until })
+          .onConflictDoUpdate({ target: lease.name, set: { node: this.node, until } })
+          .run()
+        return true
+      },
+      { behavior: 'immediate' },
+    )
+  }
+
+  /** Gives the lease of that name back. */
+  release(name: string): void {
+    this.#store.db
+      .delete(lease)
+      .where(and(eq(lease.name, name), eq(lease.node, this.node)))
+      .run()
+  }
+
+  /** A value kept in the database, made by the first process that asks. */
+  constant(name: string, make: () => string): string {
+    this.#store.db.insert(meta).values({ name, value: make() }).onConflictDoNothing().run()
+    return this.#store.db.select().from(meta).where(eq(meta.name, name)).get()?.value as string
+  }
+
+  /** Writes what waits and takes this node out. */
+  close(): void {
+    clearInterval(this.#living)
+    this.flush()
+    this.#remove([this.node])
+  }
+
+  #live(): void {
+    const until = Date.now() + this.#lease
+    this.#store.db.transaction((tx) => {
+      tx.update(node).set({ leaseUntil: until }).where(eq(node.id, this.node)).run()
+      tx.update(lease).set({ until }).where(eq(lease.node, this.node)).run()
+    })
+    this.#sweep()
+  }
+
+  /** Marks the connections of dead nodes lost and forgets rows that ended long ago. */
+  #sweep(): void {
+    const { db } = this.#store
+    const dead = db.select().from(node).all().filter(isDead)
+    if (dead.length > 0) this.#remove(dead.map(({ id }) => id))
+    db.delete(connection)
+      .where(
+        and(
+          inArray(connection.state, ['closed', 'lost']),
+          lt(connection.seenAt, Date.now() - kept),
+        ),
+      )
+      .run()
+  }
+
+  #remove(nodes: string[]): void {
+    this.#store.db.transaction(
+      (tx) => {
+        tx.update(connection)
+          .set({ state: 'lost', reason: 'the node died' })
+          .where(
+            and(inArray(connection.node, nodes), inArray(connection.state, ['open', 'lagging'])),
+          )
+          .run()
+        tx.delete(lease).where(inArray(lease.node, nodes)).run()
+        tx.delete(node).where(inArray(node.id, nodes)).run()
+      },
+      { behavior: 'immediate' },
+    )
+  }
+
+  #lives(id: string): boolean {
+    const found = this.#store.db.select().from(node).where(eq(node.id, id)).get()
+    return found !== undefined && !isDead(found)
+  }
+}
+
+function isDead({ host, boot, pid, startedAt, leaseUntil }: NodeRecord): boolean {
+  if (leaseUntil < Date.now()) return true
+  if (host !== hostname() || boot !== bootId()) return false
+  // A container that starts again has the same host, boot and pid as the process before it.
+  if (pid === process.pid) return startedAt < Date.now() - process.uptime() * 1_000 - 1_000
+  try {
+    process.kill(pid, 0)
+    return false
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+  }
+}

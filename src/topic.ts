@@ -1,0 +1,114 @@
+/**
+ * Topics: the addresses of live things.
+ *
+ * A topic is segments joined by `:`, each percent-encoded, so that an entity id may be any text:
+ * `topic('job', 'a b', 'progress')` is `job:a%20b:progress`. The same string is the event's name on the
+ * wire and the value of `sse-swap`, therefore it holds no comma (htmx splits at commas), no white space
+ * and no control character. A pattern is a topic with `*` (one segment) or `**` (any number).
+ */
+
+declare const brand: unique symbol
+
+/** The address of a live thing, made by {@link topic} or checked by {@link asTopic}. */
+export type Topic = string & { readonly [brand]: 'Topic' }
+
+/** A topic that may hold `*` and `**`. Every topic is a pattern that matches itself. */
+export type Pattern = string & { readonly [brand]: 'Topic' | 'Pattern' }
+
+/** Names that browsers, htmx or Headwater give a meaning of their own. */
+const reserved = new Set(['done', 'open', 'error', 'message'])
+const longest = 1024
+
+/**
+ * Builds a topic out of plain texts.
+ *
+ * @throws TypeError when a segment is empty.
+ * @example topic('job', 'a/b', 'progress') // 'job:a%2Fb:progress'
+ */
+export function topic(...segments: (string | number)[]): Topic {
+  return asTopic(segments.map(encodeSegment).join(':'))
+}
+
+/**
+ * Percent-encodes one segment; `*` too, so that an id can never be a pattern.
+ *
+ * @throws TypeError when it is empty.
+ */
+export function encodeSegment(segment: string | number): string {
+  const text = String(segment).toWellFormed()
+  if (text === '') throw new TypeError('Expected a segment of a topic, got an empty string')
+  return encodeURIComponent(text).replaceAll('*', '%2A')
+}
+
+/** The plain texts that a topic was built from. */
+export function segmentsOf(topic: Pattern): string[] {
+  return topic.split(':').map(decodeURIComponent)
+}
+
+/**
+ * Checks a topic that arrived as a plain string.
+ *
+ * @throws TypeError that says what is wrong with it.
+ */
+export function asTopic(text: string): Topic {
+  if (isPattern(text)) throw new TypeError(`Expected a topic, got the pattern "${text}"`)
+  return check(text) as Topic
+}
+
+/**
+ * Checks a topic or pattern that arrived as a plain string.
+ *
+ * @throws TypeError that says what is wrong with it.
+ */
+export function asPattern(text: string): Pattern {
+  return check(text) as Pattern
+}
+
+/** Whether any segment is `*` or `**`. */
+export function isPattern(text: string): boolean {
+  return text.includes('*')
+}
+
+/** Whether the topic is one that the pattern names. `**` stands for any number of segments, none too. */
+export function matches(pattern: Pattern, topic: Topic): boolean {
+  if (!isPattern(pattern)) return (pattern as string) === topic
+  return matchFrom(pattern.split(':'), 0, topic.split(':'), 0)
+}
+
+function matchFrom(pattern: string[], p: number, segments: string[], s: number): boolean {
+  for (; p < pattern.length; p++, s++) {
+    const part = pattern[p]
+    if (part === '**') {
+      for (let rest = s; rest <= segments.length; rest++) {
+        if (matchFrom(pattern, p + 1, segments, rest)) return true
+      }
+      return false
+    }
+    if (s >= segments.length || (part !== '*' && part !== segments[s])) return false
+  }
+  return s === segments.length
+}
+
+function check(text: string): string {
+  const fault = faultOf(text)
+  if (fault) throw new TypeError(`Expected a topic, got ${JSON.stringify(text)}: ${fault}`)
+  return text
+}
+
+function faultOf(text: unknown): string | undefined {
+  if (typeof text !== 'string' || text === '') return 'it must be a text of one segment or more'
+  if (text.length > longest) return `it is longer than ${longest} characters`
+  if (reserved.has(text) || text.startsWith('hw:')) return 'that name is reserved'
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  if (/[\u0000-\u0020\u007f,]/.test(text)) {
+    return 'it holds a comma, white space or a control character; build it with topic(…)'
+  }
+  if (!text.isWellFormed()) return 'it holds half a surrogate pair; build it with topic(…)'
+  for (const segment of text.split(':')) {
+    if (segment === '') return 'it has an empty segment'
+    if (segment.includes('*') && segment !== '*' && segment !== '**') {
+      return '`*` stands for a whole segment'
+    }
+  }
+  return undefined
+}

@@ -1,0 +1,96 @@
+/**
+ * Events of the log as frames of the wire: live, in catching up, and as a snapshot.
+ *
+ * A reader who catches up may have on the page already what it is sent (a page is read after its cursor
+ * was taken; one 503 makes htmx forget the Last-Event-ID; a history restore brings back old markup). An item
+ * is therefore preceded by the deletion of its id, so that it replaces instead of doubling.
+ */
+import { rootOf, roots } from './fragment'
+import type { Html } from './html'
+import type { LogEvent } from './log'
+import { frame } from './sse'
+import { slotSelector } from './swap'
+import type { Topic } from './topic'
+
+declare const brand: unique symbol
+
+/** `<epoch>.<seq>`: where an event stands, and what a reader has. */
+export type EventId = string & { readonly [brand]: 'EventId' }
+
+/** What an element must stand in for the HTML parser to keep it; anything else may stand in a `<div>`. */
+const parents: Record<string, string> = {
+  tr: 'tbody',
+  td: 'tr',
+  th: 'tr',
+  tbody: 'table',
+  li: 'ul',
+  option: 'select',
+  dt: 'dl',
+  dd: 'dl',
+}
+
+/** Names the event with that number. */
+export function eventId(epoch: string, seq: number): EventId {
+  return `${epoch}.${seq}` as EventId
+}
+
+/** The number in an event id of this epoch; nothing for any other text. */
+export function seqOf(id: string | null | undefined, epoch: string): number | undefined {
+  const found = id?.match(/^([\w-]{1,64})\.(\d{1,15})$/)
+  return found?.[1] === epoch ? Number(found[2]) : undefined
+}
+
+/** The frame for connections that are live; nothing for the mark of an end. */
+export function liveFrame(event: LogEvent, epoch: string): string | undefined {
+  return event.form === 'end' ? undefined : frameOf(event, epoch, htmlOf(event))
+}
+
+/** The frame for connections that catch up. */
+export function replayFrame(event: LogEvent, epoch: string): string | undefined {
+  if (event.form === 'end') return undefined
+  return frameOf(event, epoch, event.form === 'item' ? replacing(event) : htmlOf(event))
+}
+
+/** One frame that sets the slots of a topic of kind `log` to these events; it carries no id. */
+export function snapshotFrame(topic: Topic, events: readonly LogEvent[]): string {
+  const items = events.map(htmlOf).join('')
+  const target = slotSelector(topic)
+  const tag = parents[roots(items)[0]?.tag ?? ''] ?? 'div'
+  return frame({
+    event: topic,
+    data: `<${tag} hx-swap-oob="innerHTML:${target}">${items}</${tag}>`,
+  })
+}
+
+/** The event's HTML as it stands on a page; an item has an id: its own, or one made of its key or number. */
+export function htmlOf(event: LogEvent): Html {
+  if (event.form !== 'item') return event.data
+  const root = rootOf(event.data)
+  if (!root) return `<span id="${itemId(event)}">${event.data}</span>`
+  if (root.id !== undefined) return event.data
+  const { insertAt } = root
+  return `${event.data.slice(0, insertAt)} id="${itemId(event)}"${event.data.slice(insertAt)}`
+}
+
+function replacing(event: LogEvent): Html {
+  const html = htmlOf(event)
+  const root = rootOf(html)
+  if (!root) return html
+  return `<${root.tag} id="${Bun.escapeHTML(root.id ?? '')}" hx-swap-oob="delete"></${root.tag}>${html}`
+}
+
+function frameOf(event: LogEvent, epoch: string, data: Html): string {
+  return frame({
+    id: event.kind === 'signal' ? undefined : eventId(epoch, event.seq),
+    event: event.form === 'patch' ? undefined : event.topic,
+    data,
+  })
+}
+
+/** Letters, digits, `-` and `_` only, for it is used in selectors too. */
+function itemId({ topic, key, seq }: LogEvent): string {
+  const name = `${topic}-${key ?? seq}`
+  return name.replace(/[^a-zA-Z0-9-]/g, (char) =>
+    char === ':' ? '-' : `_${char.codePointAt(0)?.toString(16)}`,
+  )
+}

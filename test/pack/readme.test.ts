@@ -1,0 +1,53 @@
+/** Every program that README.md and docs/ show is a program that type-checks against this package. */
+import { afterAll, expect, test } from 'bun:test'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Program, programs } from './programs'
+
+const root = join(import.meta.dir, '../..')
+
+// Inside the repository, so that `headwater` and its dependencies resolve; git ignores it.
+mkdirSync(join(root, '.tmp'), { recursive: true })
+const temp = mkdtempSync(join(root, '.tmp/pages-'))
+
+const pages = ['README.md', ...new Bun.Glob('docs/**/*.md').scanSync({ cwd: root })].sort()
+
+afterAll(() => rmSync(temp, { recursive: true, force: true }))
+
+test('README.md holds a program', () => {
+  expect(programs('README.md')).not.toEqual([])
+})
+
+test('the programs of README.md and docs type-check', () => {
+  const files = pages.flatMap((page) => programs(page).map((program) => write(page, program)))
+  const config = {
+    extends: join(root, 'tsconfig.json'),
+    compilerOptions: { moduleDetection: 'force', noUnusedLocals: false, noUnusedParameters: false },
+    include: [],
+    files,
+  }
+  writeFileSync(join(temp, 'tsconfig.json'), JSON.stringify(config))
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  const { stdout } = Bun.spawnSync([
+    process.execPath,
+    tsc,
+    '--noEmit',
+    '--pretty',
+    'false',
+    '-p',
+    temp,
+  ])
+  expect(String(stdout)).toBe('')
+  expect(files).not.toEqual([])
+}, 120_000)
+
+/** A page's programs share a folder, so that they may import one another; one that shows a file again is alone. */
+function write(page: string, { file, text }: Program): string {
+  const folder = (turn: number) => join(temp, `${page.replaceAll('/', '-')}-${turn}`)
+  let turn = 1
+  while (existsSync(join(folder(turn), file))) turn++
+  const path = join(folder(turn), file)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text)
+  return path
+}
