@@ -5,29 +5,17 @@
  * was taken; one 503 makes htmx forget the Last-Event-ID; a history restore brings back old markup). An item
  * is therefore preceded by the deletion of its id, so that it replaces instead of doubling.
  */
-import { rootOf, roots } from './fragment'
+import { rootOf } from './fragment'
 import type { Html } from './html'
 import type { LogEvent } from './log'
 import { frame } from './sse'
-import { slotSelector } from './swap'
+import { idSelector, slotSelector, swap } from './swap'
 import type { Topic } from './topic'
 
 declare const brand: unique symbol
 
 /** `<epoch>.<seq>`: where an event stands, and what a reader has. */
 export type EventId = string & { readonly [brand]: 'EventId' }
-
-/** What an element must stand in for the HTML parser to keep it; anything else may stand in a `<div>`. */
-const parents: Record<string, string> = {
-  tr: 'tbody',
-  td: 'tr',
-  th: 'tr',
-  tbody: 'table',
-  li: 'ul',
-  option: 'select',
-  dt: 'dl',
-  dd: 'dl',
-}
 
 /** Names the event with that number. */
 export function eventId(epoch: string, seq: number): EventId {
@@ -54,12 +42,7 @@ export function replayFrame(event: LogEvent, epoch: string): string | undefined 
 /** One frame that sets the slots of a topic of kind `log` to these events; it carries no id. */
 export function snapshotFrame(topic: Topic, events: readonly LogEvent[]): string {
   const items = events.map(htmlOf).join('')
-  const target = slotSelector(topic)
-  const tag = parents[roots(items)[0]?.tag ?? ''] ?? 'div'
-  return frame({
-    event: topic,
-    data: `<${tag} hx-swap-oob="innerHTML:${target}">${items}</${tag}>`,
-  })
+  return frame({ event: topic, data: swap.innerHTML(slotSelector(topic), items).html })
 }
 
 /** The event's HTML as it stands on a page; an item has an id: its own, or one made of its key or number. */
@@ -74,9 +57,8 @@ export function htmlOf(event: LogEvent): Html {
 
 function replacing(event: LogEvent): Html {
   const html = htmlOf(event)
-  const root = rootOf(html)
-  if (!root) return html
-  return `<${root.tag} id="${Bun.escapeHTML(root.id ?? '')}" hx-swap-oob="delete"></${root.tag}>${html}`
+  const id = rootOf(html)?.id
+  return id ? swap.delete(idSelector(id)).html + html : html
 }
 
 function frameOf(event: LogEvent, epoch: string, data: Html): string {

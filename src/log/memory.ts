@@ -1,5 +1,12 @@
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
-import { type Appended, type Entry, type Keep, type Log, type LogEvent, signalAge } from '.'
+import {
+  type Appended,
+  type Entry,
+  type Keep,
+  type Log,
+  type LogEvent,
+  signalAge,
+} from './contract'
 
 /**
  * A log in the memory of one process: for tests, and where nothing has to outlive the process.

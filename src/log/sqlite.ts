@@ -2,7 +2,15 @@ import type { Database, Statement } from 'bun:sqlite'
 import { readFileSync } from 'node:fs'
 import { openStore } from '../db'
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
-import { type Appended, type Entry, endKey, type Keep, type Log, type LogEvent, signalAge } from '.'
+import {
+  type Appended,
+  type Entry,
+  endKey,
+  type Keep,
+  type Log,
+  type LogEvent,
+  signalAge,
+} from './contract'
 
 /** How often the appends of other processes are looked for, in milliseconds. */
 const look = 20

@@ -1,0 +1,89 @@
+/**
+ * The log: the ordered, kept events, and the contract for keeping them.
+ *
+ * Everything that is published is appended here and numbered, whatever its kind. A reader holds a cursor,
+ * the number of the last event it has, and asks for what came after. What is *followed* is given to every
+ * hub of every process in the order of its numbers, so a hub that delivers only what it followed can not
+ * send anything out of order, nor before it is kept.
+ */
+import type { Pattern, Topic } from '../topic'
+
+/**
+ * How a topic's events are kept: `log` keeps each (by count and age), `state` the newest of its key,
+ * `signal` for seconds and never for a reader who comes back.
+ */
+export type Kind = 'log' | 'state' | 'signal'
+
+/**
+ * What the data is: `slot` the inner HTML of the slots of its topic, `item` one element with an id that is
+ * added to them, `patch` fragments that name their own targets, `end` a mark that the topic has ended.
+ */
+export type Form = 'slot' | 'item' | 'patch' | 'end'
+
+/** What is to be appended. */
+export interface Entry {
+  topic: Topic
+  kind: Kind
+  form: Form
+  /** A state's key; of kind `log`, an item that is kept under its key already is not appended again. */
+  key: string | null
+  data: string
+  /** Milliseconds since 1970. */
+  at: number
+}
+
+/** An entry with its number. Numbers grow; there may be holes. */
+export interface LogEvent extends Entry {
+  seq: number
+}
+
+/** Where an entry stands: `fresh` is false when its key was kept already, and `seq` is that event's. */
+export interface Appended {
+  seq: number
+  fresh: boolean
+}
+
+/** How much of a topic of kind `log` is kept. */
+export interface Keep {
+  /** Events. @default 1000 */
+  count: number
+  /** Milliseconds. @default 86400000 */
+  age: number
+}
+
+/** A value, or the promise of one: a driver on the same machine answers at once. */
+export type Awaitable<T> = T | Promise<T>
+
+/** The contract. One suite of tests is run by every driver: `test/unit/log.test.ts`. */
+export interface Log {
+  /** For messages: `sqlite`. */
+  readonly name: string
+  /** The identity of this numbering. Cursors of another epoch mean nothing here. */
+  readonly epoch: string
+  /** The newest number. Whoever follows has been given everything up to it when this returns. */
+  head(): number
+  /** Appends all or none, in order, durably against the death of the process. */
+  append(entries: readonly Entry[]): Awaitable<Appended[]>
+  /** Events of the topics with `after < seq`, oldest first, at most `limit`; never signals. */
+  read(query: { topics: readonly Pattern[]; after: number; limit: number }): Awaitable<LogEvent[]>
+  /** The newest `count` kept events of one topic, oldest first; never signals or ends. */
+  last(topic: Topic, count: number): Awaitable<LogEvent[]>
+  /** The topics with kept events that a pattern names. */
+  topics(pattern: Pattern): Awaitable<Topic[]>
+  /** Those of the topics whose newest kept event is an `end`. */
+  ended(topics: readonly Topic[]): Awaitable<Topic[]>
+  /** The topics of which events of kind `log` with `after < seq` were given up. */
+  trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
+  /** Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds. */
+  trim(topic: Topic, keep: Keep): Awaitable<void>
+  /** Calls back with every event appended from now on, by any process, in order. Returns the way to stop. */
+  follow(listener: (events: LogEvent[]) => void): () => void
+  /** Ends all following and frees what was opened. Closing again does nothing. */
+  close(): Awaitable<void>
+}
+
+/** The key of the row that marks the end of a topic. */
+export const endKey = 'hw:end'
+
+/** How long a signal is kept, in milliseconds: long enough for the other processes to hear it. */
+export const signalAge = 10_000
