@@ -188,6 +188,23 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   }
 
   /**
+   * What an element of an entity begins with, so that a page is whole before it is live: for kind `state`
+   * without a source the stream's own render (its `final` once the entity is not active), else what is kept,
+   * of kind `log` the newest 200. A promise only where a render or the log gives one.
+   *
+   * @throws TypeError for an unknown stream, and what the render throws.
+   */
+  initial(entity: Entity, stream: keyof Declared & string): Html | Promise<Html> {
+    const declared = this.#stream(stream)
+    const { kind, source, final } = declared
+    const context = { id: this.idOf(entity), final: !this.isActive(entity) }
+    const ended = context.final && kind !== 'log' ? final : undefined
+    if (!ended && (kind !== 'state' || source !== undefined)) return this.#kept(context.id, declared)
+    const rendered = (ended ?? declared.render)(entity, context)
+    return rendered instanceof Promise ? rendered.then(content) : content(rendered)
+  }
+
+  /**
    * The URL of the streams of some entities, or of one of their streams.
    *
    * @throws RangeError for more entities than a request may name.
@@ -359,6 +376,13 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     return stream.render(entity, { id, final: !this.isActive(entity) })
   }
 
+  async #kept(id: string, { name, kind }: AnyStream<Entity>): Promise<Html> {
+    if (kind === 'signal') return ''
+    const last = kind === 'log' ? 200 : 1
+    const { items } = await this.hub.history(topic(this.name, id, name), { last })
+    return items.map(({ html }) => html).join('')
+  }
+
   #openAll(streams: AnyStream<Entity>[], stream: string | undefined) {
     const patterns =
       stream === undefined
@@ -508,6 +532,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
 /** The attributes of an element that opens a connection, for itself or for the slots inside it. */
 export function connectAttributes(address: string): Attributes {
   return { 'hx-ext': 'sse', 'sse-connect': address, 'sse-close': 'done' }
+}
+
+/** A patch is for other elements, and so no content of one's own. */
+function content(rendered: Rendered): Html {
+  return typeof rendered === 'string' ? rendered : ''
 }
 
 function dash(): Html {

@@ -73,9 +73,7 @@ export class Replay {
     connection.cursor = usable ? cursor : head
     const planned = then(
       usable ? this.#beyondReplay(connection, cursor) : this.#everyTopic(connection.topics),
-      (topics) => {
-        for (const topic of topics) reader.snapshots.add(topic)
-      },
+      (topics) => this.#plan(reader, topics),
     )
     if (planned instanceof Promise) this.#await(reader, planned)
     else this.#go(reader)
@@ -84,11 +82,17 @@ export class Replay {
   /** Goes on with a connection that had lagged and takes bytes again. */
   resume(connection: Connection): void {
     const reader = this.#reader(connection, nextSlice)
-    const planned = then(this.#log.trimmed(connection.topics, connection.cursor), (topics) => {
-      for (const topic of topics) reader.snapshots.add(topic)
-    })
+    const planned = then(this.#log.trimmed(connection.topics, connection.cursor), (topics) =>
+      this.#plan(reader, topics),
+    )
     if (planned instanceof Promise) this.#await(reader, planned)
     else this.#enqueue(reader)
+  }
+
+  /** States last: what was added to a page, as it was then, must not stand over the state of today. */
+  #plan({ snapshots }: Reader, topics: readonly Topic[]): void {
+    const rank = (topic: Topic) => (this.#declared(topic).kind === 'state' ? 1 : 0)
+    for (const topic of topics.toSorted((a, b) => rank(a) - rank(b))) snapshots.add(topic)
   }
 
   #reader(connection: Connection, slice: number): Reader {
