@@ -144,6 +144,7 @@ async function run({ name, command, counts }: Suite): Promise<Counts> {
   await child.exited
   // A process that a test left behind holds the pipes open: it may not hold this one up.
   await Promise.race([shown, Bun.sleep(2_000)])
+  if (child.signalCode) console.error(`${name} was ended by ${child.signalCode}`)
   return counts(Bun.stripANSI([...out, '\n', ...err].join('')), child.exitCode)
 }
 

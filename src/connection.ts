@@ -82,7 +82,12 @@ export class Connection {
         if (this.#controller || this.ended) return
         this.#controller = controller
         this.#onEnd = onEnd
-        onOpen(this)
+        try {
+          onOpen(this)
+        } catch (error) {
+          this.end('failed')
+          throw error
+        }
       },
       cancel: () => this.#over(this.lagging ? 'stalled' : 'left'),
     }

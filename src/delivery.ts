@@ -12,8 +12,8 @@ import { eventId, liveFrame } from './wire'
 const done = encode(frame({ event: 'done', data: '' }))
 const beat = encode(comment)
 
-/** Told when the first connection comes that names a topic, and when the last one has gone. */
-export type OnViewers = (topic: Topic, viewed: boolean) => void
+/** Told when the first connection comes that names a topic or pattern, and when the last one has gone. */
+export type OnViewers = (topic: Pattern, viewed: boolean) => void
 
 /** The live side of one hub. */
 export class Delivery {
@@ -23,6 +23,7 @@ export class Delivery {
   #limits: Limits
   #onViewers: OnViewers
   #onLag: (connection: Connection) => void
+  #onBeat: () => void
   #connections = new Set<Connection>()
   #viewers = new Map<Pattern, number>()
   #groups = new Map<string, Group>()
@@ -41,6 +42,7 @@ export class Delivery {
     limits: Limits
     onViewers: OnViewers
     onLag: (connection: Connection) => void
+    onBeat: () => void
   }) {
     this.position = options.position
     this.#beaten = options.position
@@ -48,6 +50,7 @@ export class Delivery {
     this.#limits = options.limits
     this.#onViewers = options.onViewers
     this.#onLag = options.onLag
+    this.#onBeat = options.onBeat
   }
 
   /** All open connections, live or catching up. */
@@ -74,7 +77,7 @@ export class Delivery {
     for (const topic of connection.topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) + 1
       this.#viewers.set(topic, viewers)
-      if (viewers === 1 && !isPattern(topic)) this.#onViewers(topic as string as Topic, true)
+      if (viewers === 1) this.#onViewers(topic, true)
     }
   }
 
@@ -90,9 +93,7 @@ export class Delivery {
     for (const topic of connection.topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) - 1
       if (viewers > 0) this.#viewers.set(topic, viewers)
-      else if (this.#viewers.delete(topic) && !isPattern(topic)) {
-        this.#onViewers(topic as string as Topic, false)
-      }
+      else if (this.#viewers.delete(topic)) this.#onViewers(topic, false)
     }
   }
 
@@ -232,5 +233,6 @@ export class Delivery {
         this.#lag(connection, drained)
       }
     }
+    this.#onBeat()
   }
 }

@@ -33,8 +33,8 @@ export interface Endpoint {
   readonly name: string
   /** @throws Refusal when the request makes no sense. */
   ask(query: URLSearchParams, stream: string | undefined): Awaitable<Asked>
-  /** Told when the first connection comes that names a topic, and when the last one has gone. */
-  viewers?(topic: Topic, viewed: boolean): void
+  /** Told when the first connection comes that names a topic or pattern, and when the last one has gone. */
+  viewers?(topic: Pattern, viewed: boolean): void
   /** Told that the hub closes. */
   close?(): void
 }

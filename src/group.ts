@@ -19,12 +19,14 @@ export class Group {
   readonly topics: readonly Pattern[]
   /** Those of its topics that may still change; a pattern always may. */
   readonly #open: Set<Pattern>
-  readonly #ended = new Set<Pattern>()
+  /** Those that have ended; publishing to one opens it again. */
+  readonly #ended: Set<Pattern>
   #due: Due[] = []
 
   constructor(topics: readonly Pattern[], open: readonly Pattern[]) {
     this.topics = topics
     this.#open = new Set(open)
+    this.#ended = new Set(topics.filter((topic) => !this.#open.has(topic)))
   }
 
   get idle(): boolean {

@@ -23,7 +23,7 @@ import { type Content, type Destination, Publisher } from './publisher'
 import { comeBack, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
-import { asPattern, asTopic, type Topic } from './topic'
+import { asPattern, asTopic, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
 import { type EventId, eventId, htmlOf } from './wire'
 
@@ -73,6 +73,7 @@ export class Hub {
       limits: this.limits,
       onViewers: (topic, viewed) => this.#viewers(topic, viewed),
       onLag: (connection) => this.#replay.resume(connection),
+      onBeat: () => this.#seen(),
     })
     this.#replay = new Replay({
       log: this.log,
@@ -312,6 +313,11 @@ export class Hub {
     this.#store.close()
   }
 
+  /** Whether a path is the hub's to answer. */
+  serves(pathname: string): boolean {
+    return pathname === this.path || pathname.startsWith(`${this.path}/`)
+  }
+
   /** The URL of a file that pages need. */
   asset(name: AssetName): string {
     return `${this.path}/-/${asset(name)?.hash}/${name}`
@@ -415,7 +421,15 @@ export class Hub {
     return { cursor: this.cursor(), viewer: undefined, addressed: false }
   }
 
-  #viewers(topic: Topic, viewed: boolean): void {
+  #seen(): void {
+    const now = Date.now()
+    for (const { record } of this.#delivery.connections) {
+      record.seenAt = now
+      this.registry.write(record)
+    }
+  }
+
+  #viewers(topic: Pattern, viewed: boolean): void {
     const [name = ''] = topic.split(':', 1)
     this.#endpoints.get(name)?.viewers?.(topic, viewed)
   }

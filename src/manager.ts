@@ -14,7 +14,7 @@ import type { Rendered } from './publisher'
 import { Refusal } from './refusal'
 import { Run, type Source } from './source'
 import { frame } from './sse'
-import { asPattern, type Pattern, segmentsOf, type Topic, topic } from './topic'
+import { asPattern, isPattern, matches, type Pattern, segmentsOf, type Topic, topic } from './topic'
 import { type EventId, htmlOf } from './wire'
 
 /** What a render is told beside the item. */
@@ -97,6 +97,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   #streams = new Map<string, AnyStream<Entity>>()
   #pending = new Map<string, Set<Promise<unknown>>>()
   #runs = new Map<Topic, Run<unknown>>()
+  /** Patterns that somebody follows. */
+  #patterns = new Set<Pattern>()
+  /** Topics with a source that pages have shown in a connected parent. */
+  #shown = new Set<Topic>()
+  #closed = false
 
   /** @throws TypeError when the name is no segment, or taken on this hub. */
   constructor(hub: Hub, options: ManagerOptions<Entity>) {
@@ -175,10 +180,12 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    */
   element(id: string, stream: keyof Declared & string, options: ElementOptions = {}): Html {
     const { as = 'span', connect = true, active = true, content = '', ...rest } = options
-    const { kind, swap } = this.#stream(stream)
+    const { kind, swap, source } = this.#stream(stream)
     if (!active) return tag(as, rest, content)
+    const of = this.topic(id, stream)
+    if (source !== undefined && !connect) this.#show(of)
     const slot = {
-      'sse-swap': this.topic(id, stream),
+      'sse-swap': of,
       'hx-swap': swap ?? (kind === 'log' ? 'beforeend' : 'innerHTML'),
       // Both are inherited, so a slot that did not say them would follow its surroundings.
       'hx-target': 'this',
@@ -199,7 +206,8 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const { kind, source, final } = declared
     const context = { id: this.idOf(entity), final: !this.isActive(entity) }
     const ended = context.final && kind !== 'log' ? final : undefined
-    if (!ended && (kind !== 'state' || source !== undefined)) return this.#kept(context.id, declared)
+    if (!ended && (kind !== 'state' || source !== undefined))
+      return this.#kept(context.id, declared)
     const rendered = (ended ?? declared.render)(entity, context)
     return rendered instanceof Promise ? rendered.then(content) : content(rendered)
   }
@@ -215,7 +223,10 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       throw new RangeError(`Expected at most ${topics} entities, got ${ids.length}; use all()`)
     }
     const query = new URLSearchParams()
-    for (const id of ids) query.append('id', id.toWellFormed())
+    for (const id of ids) {
+      this.#check(id)
+      query.append('id', id.toWellFormed())
+    }
     return this.#sign(query, stream)
   }
 
@@ -280,7 +291,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const { topics: most } = this.hub.limits
     if (!all && ids.length === 0) throw new Refusal(400, 'Name entities: ?id=42, or ?all.')
     if (all && ids.length > 0) throw new Refusal(400, 'Name entities, or ?all, not both.')
-    if (ids.includes('')) throw new Refusal(400, 'An id is empty.')
+    try {
+      for (const id of ids) this.#check(id)
+    } catch (error) {
+      throw new Refusal(400, `${(error as Error).message}.`)
+    }
     if (ids.length > most) {
       throw new Refusal(414, `At most ${most} ids a request, got ${ids.length}; use ?all.`)
     }
@@ -294,15 +309,55 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   }
 
   /** @internal */
-  viewers(of: Topic, viewed: boolean): void {
-    const run = this.#runs.get(of)
-    if (run) return viewed ? run.view() : run.unview()
-    if (viewed) this.#start(of)
+  viewers(of: Pattern, viewed: boolean): void {
+    if (isPattern(of)) {
+      if (viewed) void this.#viewAll(of)
+      else this.#patterns.delete(of)
+    } else if (viewed) this.#view(of as string as Topic)
+    if (viewed) return
+    for (const [running, run] of this.#runs) if (!this.#isViewed(running)) run.unview()
   }
 
   /** @internal */
   close(): void {
+    this.#closed = true
     for (const run of this.#runs.values()) run.stop()
+  }
+
+  #view(of: Topic): void {
+    const run = this.#runs.get(of)
+    if (run) run.view()
+    else this.#start(of)
+  }
+
+  #isViewed(of: Topic): boolean {
+    if (this.hub.isViewed(of)) return true
+    for (const pattern of this.#patterns) if (matches(pattern, of)) return true
+    return false
+  }
+
+  /** Who follows all sees what pages have shown, also before this process began. */
+  async #viewAll(pattern: Pattern): Promise<void> {
+    this.#patterns.add(pattern)
+    const sourced = [...this.#streams.values()].some(({ source }) => source !== undefined)
+    if (!sourced) return
+    const topics = new Set([...this.#shown, ...(await this.hub.log.topics(pattern))])
+    const ended = new Set(await this.hub.log.ended([...topics]))
+    for (const of of topics) {
+      if (!ended.has(of) && this.#patterns.has(pattern) && matches(pattern, of)) this.#view(of)
+    }
+  }
+
+  /** A slot for a connected parent, whose connection does not name it. */
+  #show(of: Topic): void {
+    if (this.#shown.size > 10_000) this.#shown.clear()
+    this.#shown.add(of)
+    for (const pattern of this.#patterns) if (matches(pattern, of)) return this.#view(of)
+  }
+
+  /** @throws TypeError for an id that makes no topic: an empty or a very long one. */
+  #check(id: string): void {
+    for (const name of this.#streams.keys()) topic(this.name, id, name)
   }
 
   #sign(query: URLSearchParams, stream: string | undefined): string {
@@ -460,9 +515,8 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
           shown = rendered
           return rendered
         })
-        published.catch(() => {})
-        const before = last
-        last = published.then(() => before)
+        published.catch((error) => run.fail(error))
+        last = Promise.all([last, published])
         last.catch(() => {})
         return undefined
       },
@@ -475,8 +529,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         if (typeof how === 'object') return this.#fail(of, stream, id, how.error)
         await this.hub.end(of, { kept: how === 'whole' })
       },
-      over: () => {
-        if (this.#runs.get(of) === run) this.#runs.delete(of)
+      over: (stopped) => {
+        this.#runs.delete(of)
+        if (!stopped) this.#shown.delete(of)
+        // Somebody came while it was still stopping.
+        else if (!this.#closed && this.#isViewed(of)) this.#start(of)
       },
     })
     this.#runs.set(of, run)

@@ -42,7 +42,14 @@ interface Paced {
   held?: Waiting | undefined
 }
 
-const rendering = new AsyncLocalStorage<ReadonlySet<Topic>>()
+/** A render that is under way, and the one that it was begun in. */
+interface Rendering {
+  topic: Topic
+  over: boolean
+  outer: Rendering | undefined
+}
+
+const rendering = new AsyncLocalStorage<Rendering>()
 
 /** Renders, orders and appends for one hub. */
 export class Publisher {
@@ -61,8 +68,7 @@ export class Publisher {
 
   /** Renders the content when the topic's earlier ones are done, and appends it. */
   publish(to: Destination, content: Content): Outcome {
-    const outer = rendering.getStore()
-    if (outer?.has(to.topic)) {
+    if (isRendering(to.topic)) {
       return Promise.reject(
         new TypeError(
           `Expected a render of "${to.topic}" not to publish to it: it would wait for itself`,
@@ -104,8 +110,19 @@ export class Publisher {
   }
 
   #render(topic: Topic, content: () => Rendered | Promise<Rendered>) {
-    const topics = new Set(rendering.getStore()).add(topic)
-    return rendering.run(topics, content)
+    const own: Rendering = { topic, over: false, outer: rendering.getStore() }
+    const over = () => {
+      own.over = true
+    }
+    try {
+      const rendered = rendering.run(own, content)
+      if (rendered instanceof Promise) rendered.then(over, over)
+      else over()
+      return rendered
+    } catch (error) {
+      over()
+      throw error
+    }
   }
 
   #later(to: Destination, rendered: Promise<Rendered>): Outcome {
@@ -149,6 +166,7 @@ export class Publisher {
     if (fault) return Promise.reject(fault)
     const entry: Entry = { topic, kind, form: patch ? 'patch' : form, key, data, at: Date.now() }
     const settled = Promise.withResolvers<Appended | undefined>()
+    if (form === 'end') this.#releaseAll(topic)
     if (kind === 'state' && form !== 'end') this.#pace(entry, settled)
     else this.#add({ entry, settle: [settled] })
     return settled.promise
@@ -206,6 +224,15 @@ export class Publisher {
     if (this.#paced.size > 0) this.#timer = setTimeout(() => this.#release(), next)
   }
 
+  /** An end comes after what was published before it. */
+  #releaseAll(topic: Topic): void {
+    for (const [name, { held }] of this.#paced) {
+      if (!held || !name.startsWith(`${topic}\n`)) continue
+      this.#add(held)
+      this.#paced.set(name, { at: Date.now() })
+    }
+  }
+
   #add(waiting: Waiting): void {
     this.#batch.push(waiting)
     if (this.#batch.length === 1) queueMicrotask(() => this.#commit())
@@ -237,6 +264,14 @@ export class Publisher {
     )
     for (const { settle } of batch) for (const { reject } of settle) reject(error)
   }
+}
+
+/** What a render has begun, and goes on when it is over, may publish. */
+function isRendering(topic: Topic): boolean {
+  for (let at = rendering.getStore(); at; at = at.outer) {
+    if (!at.over && at.topic === topic) return true
+  }
+  return false
 }
 
 function settleAll(batch: Waiting[], places: Appended[]): void {

@@ -19,6 +19,8 @@ type NodeRecord = typeof node.$inferSelect
 
 /** How long rows wait for others before they are written, in milliseconds. */
 const behind = 50
+/** How many rows are written in one turn, some milliseconds of work. */
+const portion = 500
 /** How long rows of ended connections are kept, in milliseconds. */
 const kept = 24 * 60 * 60 * 1_000
 
@@ -31,6 +33,7 @@ export class Registry {
   #changed = new Set<ConnectionRecord>()
   #writing: Timer | undefined
   #living: Timer
+  #closed = false
   #upsert
 
   /** @param options.lease how long this node counts as living without a sign, in milliseconds. */
@@ -84,24 +87,21 @@ export class Registry {
 
   /** Has the record written with the next batch. */
   write(record: ConnectionRecord): void {
+    if (this.#closed) return
     this.#changed.add(record)
-    this.#writing ??= setTimeout(() => this.flush(), behind)
+    this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
 
   /** Writes what waits. */
   flush(): void {
     clearTimeout(this.#writing)
     this.#writing = undefined
-    if (this.#changed.size === 0) return
-    const records = [...this.#changed]
-    this.#changed.clear()
-    this.#store.db.transaction(() => {
-      for (const record of records) this.#upsert.run({ ...record })
-    })
+    this.#write(Number.POSITIVE_INFINITY)
   }
 
   /** Takes or keeps the lease of that name. False when another living node holds it. */
   take(name: string): boolean {
+    if (this.#closed) return false
     const now = Date.now()
     return this.#store.db.transaction(
       (tx) => {
@@ -122,6 +122,7 @@ export class Registry {
 
   /** Gives the lease of that name back. */
   release(name: string): void {
+    if (this.#closed) return
     this.#store.db
       .delete(lease)
       .where(and(eq(lease.name, name), eq(lease.node, this.node)))
@@ -138,7 +139,27 @@ export class Registry {
   close(): void {
     clearInterval(this.#living)
     this.flush()
+    this.#closed = true
     this.#remove([this.node])
+  }
+
+  /** A part, so that thousands of rows do not hold up the events. */
+  #writeSome(): void {
+    this.#writing = undefined
+    this.#write(portion)
+    if (this.#changed.size > 0) this.#writing = setTimeout(() => this.#writeSome(), 1)
+  }
+
+  #write(most: number): void {
+    if (this.#changed.size === 0) return
+    this.#store.db.transaction(() => {
+      let left = most
+      for (const record of this.#changed) {
+        if (left-- <= 0) break
+        this.#changed.delete(record)
+        this.#upsert.run({ ...record })
+      }
+    })
   }
 
   #live(): void {

@@ -266,9 +266,7 @@ export class Replay {
         return { text, events: patches.length + (reset ? 1 : 0) }
       })
     }
-    const limit = this.#limits.replay
-    const kept = kind === 'state' ? this.#log.read({ topics: [topic], after: 0, limit }) : []
-    return then(kept, (all) => {
+    return then(kind === 'state' ? this.#states(topic) : [], (all) => {
       const events = all.filter(({ form }) => form !== 'end')
       if (events.length > 0 || !snapshot) {
         return { text: events.map((event) => this.#frame(event)).join(''), events: events.length }
@@ -280,6 +278,14 @@ export class Replay {
         const event = typeof content === 'string' ? topic : undefined
         return { text: frame({ event, data }), events: 1 }
       })
+    })
+  }
+
+  /** The newest of each key, however many there are. */
+  #states(topic: Topic, after = 0): Awaitable<LogEvent[]> {
+    return then(this.#log.read({ topics: [topic], after, limit: page }), (events) => {
+      if (events.length < page) return events
+      return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
     })
   }
 

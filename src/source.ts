@@ -75,8 +75,8 @@ export interface RunOptions<Item> {
   publish(item: Item): Awaitable<unknown>
   /** Called when the source has no more, has thrown, or took too long; not when it was stopped. */
   ended(how: 'whole' | 'late' | { error: unknown }): Awaitable<void>
-  /** Called last, however it went. */
-  over(): void
+  /** Called last. `stopped`: nobody looked on any more, or it was told to. */
+  over(stopped: boolean): void
 }
 
 /** How often a lease that another process holds is asked for, in milliseconds. */
@@ -90,9 +90,12 @@ export class Run<Item> {
   #abort = new AbortController()
   #leaving: Timer | undefined
   #late: Timer | undefined
+  #failed = Promise.withResolvers<never>()
 
   constructor(options: RunOptions<Item>) {
     this.#options = options
+    // It may fail when nobody waits any more.
+    this.#failed.promise.catch(() => {})
     void this.#go()
   }
 
@@ -107,6 +110,11 @@ export class Run<Item> {
     this.#leaving ??= setTimeout(() => this.stop(), this.#options.grace)
   }
 
+  /** Ends it as if the source had thrown. */
+  fail(error: unknown): void {
+    this.#failed.reject(error)
+  }
+
   /** Stops it at once. */
   stop(): void {
     clearTimeout(this.#leaving)
@@ -118,22 +126,28 @@ export class Run<Item> {
     const { name, registry, timeout, ready, ended, over } = this.#options
     const { signal } = this.#abort
     let leased = false
+    let stopped = true
     try {
-      if (!(await ready())) return
+      if (!(await ready())) {
+        stopped = false
+        return
+      }
       while (!signal.aborted && !registry.take(name)) await sleep(patience, signal)
       if (signal.aborted) return
       leased = true
       const late = new Promise<'late'>((resolve) => {
         if (timeout !== undefined) this.#late = setTimeout(() => resolve('late'), timeout)
       })
-      const how = await Promise.race([this.#run(), late])
+      const how = await Promise.race([this.#run(), late, this.#failed.promise])
+      stopped = how === 'stopped'
       if (how !== 'stopped') await ended(how)
     } catch (error) {
-      if (!signal.aborted) await ended({ error })
+      stopped = signal.aborted
+      if (!stopped) await ended({ error })
     } finally {
       this.stop()
       if (leased) registry.release(name)
-      over()
+      over(stopped)
     }
   }
 

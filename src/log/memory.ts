@@ -86,9 +86,9 @@ class MemoryLog implements Log {
   trim(topic: Topic, { count, age }: Keep): void {
     const now = Date.now()
     for (const shelf of this.#shelves.values()) {
-      shelf.events = shelf.events.filter(
-        ({ kind, at }) => kind !== 'signal' || at > now - signalAge,
-      )
+      const isGone = ({ kind, at }: LogEvent) => kind === 'signal' && at <= now - signalAge
+      for (const { key } of shelf.events.filter(isGone)) if (key !== null) shelf.keys.delete(key)
+      shelf.events = shelf.events.filter((event) => !isGone(event))
     }
     const shelf = this.#shelf(topic)
     const logs = shelf.events.filter((event) => event.kind === 'log')

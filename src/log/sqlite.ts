@@ -33,6 +33,7 @@ class SqliteLog implements Log {
   #client: Database
   #release: () => void
   #insert: Record<'keep' | 'replace' | 'ignore', Statement<{ seq: number }, Row>>
+  #appendAll: Transaction<(entries: readonly Entry[]) => Appended[]>
   #kept: Statement<{ seq: number }, [string, string]>
   #version: Statement<{ data_version: number }, []>
   #since: Statement<LogEvent, [number, number]>
@@ -55,6 +56,7 @@ class SqliteLog implements Log {
       replace: insert('or replace'),
       ignore: insert('or ignore'),
     }
+    this.#appendAll = client.transaction((entries) => entries.map((entry) => this.#append(entry)))
     this.#kept = client.prepare('select seq from hw_event where topic = ? and key = ?')
     this.#version = client.prepare('pragma data_version')
     this.#since = client.prepare(
@@ -71,9 +73,7 @@ class SqliteLog implements Log {
   }
 
   append(entries: readonly Entry[]): Appended[] {
-    const places = this.#client
-      .transaction(() => entries.map((entry) => this.#append(entry)))
-      .immediate()
+    const places = this.#appendAll.immediate(entries)
     this.#tell(entries, places)
     return places
   }
@@ -127,7 +127,8 @@ class SqliteLog implements Log {
     return this.#client
       .query<{ topic: Topic }, [string, string]>(
         `select topic from hw_event as mark
-         where topic in (select value from json_each(?)) and key = ? and not exists (
+         where topic in (select value from json_each(?)) and key = ? and kind <> 'signal'
+           and not exists (
            select 1 from hw_event where topic = mark.topic and seq > mark.seq and kind <> 'signal'
          )`,
       )
@@ -246,6 +247,8 @@ class SqliteLog implements Log {
     this.#timer = undefined
   }
 }
+
+type Transaction<Run extends (...values: never[]) => unknown> = Run & { immediate: Run }
 
 type Row = [string, string, string, string | null, string, number]
 

@@ -12,11 +12,11 @@ import { programs } from './programs'
 
 const root = join(import.meta.dir, '../..')
 
+const [program] = programs('README.md').filter(({ language }) => language === 'tsx')
+
 const temp = mkdtempSync(join(tmpdir(), 'headwater-pack-'))
 
 const home = join(temp, 'app')
-
-const [program] = programs('README.md').filter(({ language }) => language === 'tsx')
 
 let running: Bun.Subprocess<'ignore', 'ignore', 'pipe'> | undefined
 

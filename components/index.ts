@@ -1,0 +1,17 @@
+export { Connected, type ConnectedProps } from './connected'
+export { HeadwaterHead, type HeadwaterHeadProps } from './head'
+export { LogView, type LogViewProps } from './log-view'
+export { type Cell, MultiStreamRow, type MultiStreamRowProps } from './multi-stream-row'
+export {
+  type Column,
+  MultiStreamTable,
+  type MultiStreamTableProps,
+  type StaticColumn,
+  type StreamColumn,
+  type TableRowProps,
+  tableRow,
+} from './multi-stream-table'
+export { ProgressBar, type ProgressBarProps } from './progress-bar'
+export { StatusBadge, type StatusBadgeProps, type Tone, tones } from './status-badge'
+export { type ShowOptions, StreamElement, type StreamElementProps } from './stream-element'
+export type { ElementAttributes } from './tag'
