@@ -35,6 +35,8 @@ export interface Endpoint {
   ask(query: URLSearchParams, stream: string | undefined): Awaitable<Asked>
   /** Told when the first connection comes that names a topic or pattern, and when the last one has gone. */
   viewers?(topic: Pattern, viewed: boolean): void
+  /** Told that a topic has ended for good. */
+  ended?(topic: Topic): Awaitable<void>
   /** Told that the hub closes. */
   close?(): void
 }

@@ -98,6 +98,9 @@ export class Hub {
     this.log.follow((events) => {
       this.#delivery.dispatch(events)
       this.#trim.count(events)
+      for (const { form, kind, topic } of events) {
+        if (form === 'end' && kind === 'state') this.#ended(topic)
+      }
     })
   }
 
@@ -430,8 +433,19 @@ export class Hub {
   }
 
   #viewers(topic: Pattern, viewed: boolean): void {
-    const [name = ''] = topic.split(':', 1)
-    this.#endpoints.get(name)?.viewers?.(topic, viewed)
+    this.#endpoint(topic)?.viewers?.(topic, viewed)
+  }
+
+  async #ended(topic: Topic): Promise<void> {
+    try {
+      await this.#endpoint(topic)?.ended?.(topic)
+    } catch (error) {
+      this.report(error, topic)
+    }
+  }
+
+  #endpoint(topic: Pattern): Endpoint | undefined {
+    return this.#endpoints.get(topic.split(':', 1)[0] ?? '')
   }
 }
 

@@ -318,6 +318,17 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     for (const [running, run] of this.#runs) if (!this.#isViewed(running)) run.unview()
   }
 
+  /** @internal Whichever process has ended it: the source that runs here stops too. */
+  async ended(of: Topic): Promise<void> {
+    const run = this.#runs.get(of)
+    if (!run) return
+    run.stop()
+    await run.whenOver
+    // Its last item may have come after the end that another process wrote, and begun the topic again.
+    const [still] = this.#closed ? [of] : await this.hub.log.ended([of])
+    if (!still) await this.hub.end(of)
+  }
+
   /** @internal */
   close(): void {
     this.#closed = true
@@ -529,9 +540,9 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         if (typeof how === 'object') return this.#fail(of, stream, id, how.error)
         await this.hub.end(of, { kept: how === 'whole' })
       },
-      over: (stopped) => {
+      over: (left) => {
         this.#runs.delete(of)
-        if (!stopped) this.#shown.delete(of)
+        if (!left) this.#shown.delete(of)
         // Somebody came while it was still stopping.
         else if (!this.#closed && this.#isViewed(of)) this.#start(of)
       },

@@ -218,7 +218,8 @@ export class Replay {
     const { connection, slice } = reader
     let text = ''
     let count = 0
-    let reached = events.length < page ? head : (events.at(-1)?.seq ?? head)
+    // A driver may have read beyond the head that was asked for before.
+    let reached = events.length < page ? head : Math.min(head, events.at(-1)?.seq ?? head)
     for (const event of events) {
       if (event.seq > head) break
       if (this.#isShown(reader, event)) continue

@@ -75,8 +75,8 @@ export interface RunOptions<Item> {
   publish(item: Item): Awaitable<unknown>
   /** Called when the source has no more, has thrown, or took too long; not when it was stopped. */
   ended(how: 'whole' | 'late' | { error: unknown }): Awaitable<void>
-  /** Called last. `stopped`: nobody looked on any more, or it was told to. */
-  over(stopped: boolean): void
+  /** Called last. `left`: it was stopped because nobody looked on any more. */
+  over(left: boolean): void
 }
 
 /** How often a lease that another process holds is asked for, in milliseconds. */
@@ -86,17 +86,20 @@ const usualInterval = 1_000
 
 /** One run of a source. */
 export class Run<Item> {
+  /** Resolves when nothing more will come of it. */
+  readonly whenOver: Promise<void>
   #options: RunOptions<Item>
   #abort = new AbortController()
   #leaving: Timer | undefined
   #late: Timer | undefined
+  #left = false
   #failed = Promise.withResolvers<never>()
 
   constructor(options: RunOptions<Item>) {
     this.#options = options
     // It may fail when nobody waits any more.
     this.#failed.promise.catch(() => {})
-    void this.#go()
+    this.whenOver = this.#go()
   }
 
   /** Somebody looks on. */
@@ -107,7 +110,10 @@ export class Run<Item> {
 
   /** Nobody does any more. */
   unview(): void {
-    this.#leaving ??= setTimeout(() => this.stop(), this.#options.grace)
+    this.#leaving ??= setTimeout(() => {
+      this.#left = !this.#abort.signal.aborted
+      this.stop()
+    }, this.#options.grace)
   }
 
   /** Ends it as if the source had thrown. */
@@ -126,12 +132,8 @@ export class Run<Item> {
     const { name, registry, timeout, ready, ended, over } = this.#options
     const { signal } = this.#abort
     let leased = false
-    let stopped = true
     try {
-      if (!(await ready())) {
-        stopped = false
-        return
-      }
+      if (!(await ready())) return
       while (!signal.aborted && !registry.take(name)) await sleep(patience, signal)
       if (signal.aborted) return
       leased = true
@@ -139,15 +141,13 @@ export class Run<Item> {
         if (timeout !== undefined) this.#late = setTimeout(() => resolve('late'), timeout)
       })
       const how = await Promise.race([this.#run(), late, this.#failed.promise])
-      stopped = how === 'stopped'
       if (how !== 'stopped') await ended(how)
     } catch (error) {
-      stopped = signal.aborted
-      if (!stopped) await ended({ error })
+      if (!signal.aborted) await ended({ error })
     } finally {
       this.stop()
       if (leased) registry.release(name)
-      over(stopped)
+      over(this.#left)
     }
   }
 
