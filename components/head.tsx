@@ -27,6 +27,8 @@ export function HeadwaterHead({ hub, nonce, theme = true, title }: HeadwaterHead
     includeIndicatorStyles: false,
     allowEval: false,
     selfRequestsOnly: true,
+    // htmx would make a new row's slots live 20 ms later, and what is sent to them meanwhile would be lost.
+    defaultSettleDelay: 0,
     ...(nonce !== undefined && { inlineScriptNonce: nonce }),
   }
   const file = (name: AssetName) => ({ integrity: asset(name)?.integrity, nonce })

@@ -74,7 +74,7 @@ export function MultiStreamTable<Entity, Declared extends Streams>({
 }: MultiStreamTableProps<Entity, Declared>) {
   const rows = [...entities].map((entity) => tableRow({ manager, entity, columns }))
   return (
-    <Connected to={manager.all()} class="hw-live">
+    <Connected to={manager.all()}>
       <Tag as="div" class="hw-table" role="region" aria-labelledby={`${id}-caption`} tabindex={0}>
         <Tag as="table" id={id}>
           <Tag as="caption" id={`${id}-caption`} text={caption} />

@@ -23,6 +23,7 @@ export class Delivery {
   #limits: Limits
   #onViewers: OnViewers
   #onLag: (connection: Connection) => void
+  #onDrained: (connection: Connection) => void
   #onBeat: () => void
   #connections = new Set<Connection>()
   #viewers = new Map<Pattern, number>()
@@ -42,6 +43,7 @@ export class Delivery {
     limits: Limits
     onViewers: OnViewers
     onLag: (connection: Connection) => void
+    onDrained: (connection: Connection) => void
     onBeat: () => void
   }) {
     this.position = options.position
@@ -50,6 +52,7 @@ export class Delivery {
     this.#limits = options.limits
     this.#onViewers = options.onViewers
     this.#onLag = options.onLag
+    this.#onDrained = options.onDrained
     this.#onBeat = options.onBeat
   }
 
@@ -158,6 +161,7 @@ export class Delivery {
 
   #lag(connection: Connection, drained: Promise<unknown>): void {
     connection.record.state = 'lagging'
+    this.#onLag(connection)
     this.#dispose(connection)
     drained.then(
       () => this.#drained(connection),
@@ -169,7 +173,7 @@ export class Delivery {
     // The promise also resolves when the connection dies.
     if (connection.ended) return
     connection.record.state = 'open'
-    this.#onLag(connection)
+    this.#onDrained(connection)
   }
 
   #groupFor(topics: readonly Pattern[], open: readonly Pattern[]): Group {

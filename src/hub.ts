@@ -72,7 +72,8 @@ export class Hub {
       position: this.log.head(),
       limits: this.limits,
       onViewers: (topic, viewed) => this.#viewers(topic, viewed),
-      onLag: (connection) => this.#replay.resume(connection),
+      onLag: ({ record }) => this.registry.write(record),
+      onDrained: (connection) => this.#replay.resume(connection),
       onBeat: () => this.#seen(),
     })
     this.#replay = new Replay({
@@ -216,15 +217,20 @@ export class Hub {
   }
 
   /**
-   * Renders a page: its addresses begin at the cursor taken now, and are its viewer's. The Elysia plugin does
-   * it for every request.
+   * Renders a page: its addresses begin at the cursor taken now, and are its viewer's. A response with addresses
+   * is marked `Cache-Control: private, no-store`, unless it says something else. The Elysia plugin does all this
+   * for every request.
    *
    * @example hub.page(request, async () => html(<Page jobs={await jobs()} />))
    */
   async page<T>(request: Request, render: () => T | Promise<T>): Promise<T> {
     const page = this.#newPage()
     page.viewer = await this.viewer(request)
-    return pages.run(new Map(pages.getStore()).set(this, page), render)
+    const rendered = await pages.run(new Map(pages.getStore()).set(this, page), render)
+    if (rendered instanceof Response && page.addressed && !rendered.headers.has('cache-control')) {
+      rendered.headers.set('cache-control', 'private, no-store')
+    }
+    return rendered
   }
 
   /** Begins a page for the rest of the current asynchronous call. Resolves when its viewer is known. */
@@ -383,9 +389,7 @@ export class Hub {
         reason: null,
       },
     })
-    // Three missed heartbeats: a connection that takes nothing gets none and is cut by the server.
-    const seconds = Math.ceil((3 * this.limits.heartbeat) / 1_000)
-    options.server?.timeout(request, Math.min(255, Math.max(4, seconds)))
+    options.server?.timeout(request, idleLimit(this.limits.heartbeat))
     return connection.respond(
       () => {
         this.#total++
@@ -447,6 +451,14 @@ export class Hub {
   #endpoint(topic: Pattern): Endpoint | undefined {
     return this.#endpoints.get(topic.split(':', 1)[0] ?? '')
   }
+}
+
+/**
+ * Three missed heartbeats, in seconds: a connection that takes nothing gets none, and the server cuts it. Bun looks
+ * every four seconds; a limit of four or less cuts also who was just written to.
+ */
+function idleLimit(heartbeat: number): number {
+  return Math.min(255, Math.max(8, Math.ceil((3 * heartbeat) / 1_000)))
 }
 
 function cursorOf(request: Request): string | undefined {

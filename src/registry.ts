@@ -34,6 +34,7 @@ export class Registry {
   #writing: Timer | undefined
   #living: Timer
   #closed = false
+  #startedAt = Date.now()
   #upsert
 
   /** @param options.lease how long this node counts as living without a sign, in milliseconds. */
@@ -69,18 +70,7 @@ export class Registry {
         },
       })
       .prepare()
-    store.db
-      .insert(node)
-      .values({
-        id: this.node,
-        host: hostname(),
-        boot: bootId(),
-        pid: process.pid,
-        startedAt: Date.now(),
-        leaseUntil: Date.now() + this.#lease,
-      })
-      .run()
-    this.#sweep()
+    this.#live()
     this.#living = setInterval(() => this.#live(), this.#lease / 3)
     this.#living.unref()
   }
@@ -165,7 +155,18 @@ export class Registry {
   #live(): void {
     const until = Date.now() + this.#lease
     this.#store.db.transaction((tx) => {
-      tx.update(node).set({ leaseUntil: until }).where(eq(node.id, this.node)).run()
+      // Who was held up for longer than its lease was taken out, and is a node again.
+      tx.insert(node)
+        .values({
+          id: this.node,
+          host: hostname(),
+          boot: bootId(),
+          pid: process.pid,
+          startedAt: this.#startedAt,
+          leaseUntil: until,
+        })
+        .onConflictDoUpdate({ target: node.id, set: { leaseUntil: until } })
+        .run()
       tx.update(lease).set({ until }).where(eq(lease.node, this.node)).run()
     })
     this.#sweep()

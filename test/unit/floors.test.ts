@@ -26,7 +26,7 @@ const floors: { name: string; files: string[] }[] = [
   },
   {
     name: '3 streams',
-    files: ['src/{manager,source,text,collection,room,document}.ts'],
+    files: ['src/{manager,stream,contents,runs,source,text,collection,room,document}.ts'],
   },
   {
     name: '4 doors',
