@@ -206,8 +206,8 @@ export class Hub {
       const expires = expiryOf(options.expires, this.limits.expires)
       this.#signer.sign(path, query, expires, options.viewer ?? page?.viewer)
     }
-    const since = options.since ?? page?.cursor
-    if (since !== undefined) query.set('since', since)
+    const since = options.since === undefined ? page?.cursor : options.since
+    if (since) query.set('since', since)
     return `${path}?${query.toString().replaceAll('+', '%20')}`
   }
 

@@ -10,6 +10,7 @@ import type { Guard } from './declarations'
 import type { Asked, Endpoint } from './door'
 import { type Attributes, type Html, tag } from './html'
 import type { Hub } from './hub'
+import type { Kind } from './log'
 import type { Rendered } from './publisher'
 import { Refusal } from './refusal'
 import { Runs } from './runs'
@@ -122,7 +123,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    * @example jobs.element('42', 'progress', { as: 'td', connect: false, content: <Progress value={3} /> })
    */
   element(id: string, stream: keyof Declared & string, options: ElementOptions = {}): Html {
-    const { as = 'span', connect = true, active = true, content = '', ...rest } = options
+    const { as = 'span', connect = true, active = true, content, ...rest } = options
     const { kind, swap, source } = this.#stream(stream)
     if (!active) return tag(as, rest, content)
     const of = this.topic(id, stream)
@@ -133,8 +134,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       // Both are inherited, so a slot that did not say them would follow its surroundings.
       'hx-target': 'this',
     }
-    const connection = connect ? connectAttributes(this.address([id], stream)) : {}
-    return tag(as, { ...rest, ...connection, ...slot }, content)
+    if (!connect) return tag(as, { ...rest, ...slot }, content)
+    // Without a cursor it is sent the stream as it stands.
+    const since = content === undefined && !this.#isEmptyLog(kind, of) ? null : undefined
+    const address = this.#sign(this.#queryOf([id]), stream, since)
+    return tag(as, { ...rest, ...connectAttributes(address), ...slot }, content)
   }
 
   /**
@@ -154,16 +158,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    * @throws RangeError for more entities than a request may name.
    */
   address(ids: readonly string[], stream?: keyof Declared & string): string {
-    const { topics } = this.hub.limits
-    if (ids.length > topics) {
-      throw new RangeError(`Expected at most ${topics} entities, got ${ids.length}; use all()`)
-    }
-    const query = new URLSearchParams()
-    for (const id of ids) {
-      this.#check(id)
-      query.append('id', id.toWellFormed())
-    }
-    return this.#sign(query, stream)
+    return this.#sign(this.#queryOf(ids), stream)
   }
 
   /** The URL of the streams of all entities, also of those to come. */
@@ -264,10 +259,29 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     for (const name of this.#streams.keys()) topic(this.name, id, name)
   }
 
-  #sign(query: URLSearchParams, stream: string | undefined): string {
+  #queryOf(ids: readonly string[]): URLSearchParams {
+    const { topics } = this.hub.limits
+    if (ids.length > topics) {
+      throw new RangeError(`Expected at most ${topics} entities, got ${ids.length}; use all()`)
+    }
+    const query = new URLSearchParams()
+    for (const id of ids) {
+      this.#check(id)
+      query.append('id', id.toWellFormed())
+    }
+    return query
+  }
+
+  #sign(query: URLSearchParams, stream: string | undefined, since?: null): string {
     if (stream !== undefined) this.#stream(stream)
     const path = [this.hub.path, this.name, ...(stream === undefined ? [] : [stream])].join('/')
-    return this.hub.sign(path, query, this.#options.guard ?? 'signed')
+    return this.hub.sign(path, query, this.#options.guard ?? 'signed', { since })
+  }
+
+  /** Then nothing is what stands there, and the page's cursor is good. */
+  #isEmptyLog(kind: Kind, of: Topic): boolean {
+    const kept = kind === 'log' ? this.hub.log.last(of, 1) : undefined
+    return Array.isArray(kept) && kept.length === 0
   }
 
   #publish(

@@ -38,8 +38,8 @@ export interface PublishOptions {
 
 /** How an address is made. Times in milliseconds. */
 export interface AddressOptions {
-  /** What the page has. @default the cursor of the page that is being rendered */
-  since?: EventId | string | undefined
+  /** What the page has; with `null` nothing. @default the cursor of the page that is being rendered */
+  since?: EventId | string | null | undefined
   /** Who alone may use it. @default the viewer of the page that is being rendered */
   viewer?: string | undefined
   /** From now, or a point in time. @default 24 hours from now, rounded up to the hour */

@@ -80,16 +80,17 @@ export class Publisher {
       try {
         const rendered = typeof content === 'function' ? this.#render(to.topic, content) : content
         if (!(rendered instanceof Promise)) return this.#append(to, rendered)
-        return this.#later(to, rendered)
+        return this.#later(to, this.#inTime(to.topic, rendered))
       } catch (error) {
         return Promise.reject(error)
       }
     }
     // A promise that fails before its turn has somebody who looks at it.
     if (content instanceof Promise) content.catch(() => {})
+    const begin = () => (typeof content === 'function' ? this.#render(to.topic, content) : content)
     return this.#later(
       to,
-      tail.then(() => (typeof content === 'function' ? this.#render(to.topic, content) : content)),
+      tail.then(() => this.#inTime(to.topic, begin())),
     )
   }
 
@@ -126,7 +127,7 @@ export class Publisher {
   }
 
   #later(to: Destination, rendered: Promise<Rendered>): Outcome {
-    const appended = this.#inTime(to.topic, rendered).then((html) => {
+    const appended = rendered.then((html) => {
       // The promise is wrapped: the tail must not wait until it is kept, only until it has its place.
       return { outcome: this.#append(to, html) }
     })
@@ -141,7 +142,8 @@ export class Publisher {
     return appended.then(({ outcome }) => outcome)
   }
 
-  async #inTime(topic: Topic, rendered: Promise<Rendered>): Promise<Rendered> {
+  async #inTime(topic: Topic, rendered: Rendered | Promise<Rendered>): Promise<Rendered> {
+    if (!(rendered instanceof Promise)) return rendered
     const { render } = this.#limits
     let timer: Timer | undefined
     const late = new Promise<never>((_, reject) => {

@@ -65,8 +65,8 @@ export interface ElementOptions extends Attributes {
   connect?: boolean
   /** Whether it may still change; a static element otherwise. @default true */
   active?: boolean
-  /** Trusted HTML it begins with. */
-  content?: Html
+  /** Trusted HTML it begins with. @default nothing; with a connection of its own it is sent what there is */
+  content?: Html | undefined
 }
 
 /** The items of each stream, by name. */

@@ -210,10 +210,13 @@ function wrapped({ style, target, html }: Piece, drawing: boolean, later: Set<st
   return (ids.length > 0 ? partial('delete', ids.join(), '') : '') + partial(style, target, content)
 }
 
-/** Both majors find `document` and leave it alone; without it htmx 2 logs an error for what is gone already. */
 function partial(style: SwapStyle, target: string | undefined, html: Html): Html {
-  const quiet = style === 'delete' ? `${target},document` : target
-  return tag('hx-partial', { 'hx-target': quiet, 'hx-swap': style }, html)
+  if (style === 'delete') {
+    // Both majors find `document` and leave it alone; without it htmx 2 logs an error for what is gone already.
+    return tag('hx-partial', { 'hx-target': `${target},document`, 'hx-swap': style }, html)
+  }
+  // htmx 2 makes the slots of a new row live when it has settled: events of the 20 ms until then would be lost.
+  return tag('hx-partial', { 'hx-target': target, 'hx-swap': `${style} settle:0ms` }, html)
 }
 
 /** htmx strips the carrier, but not for `outerHTML`: there the first root is its own, the rest follow it. */

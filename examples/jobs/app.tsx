@@ -3,8 +3,9 @@ import { html } from '@elysiajs/html'
 import { Elysia, t } from 'elysia'
 import { type Hub, text } from 'headwater'
 import { headwater } from 'headwater/elysia'
+import { count } from './format'
 import { JobError } from './job'
-import { LogPane, Page } from './page'
+import { LogPane, Page, Refused } from './page'
 import type { Runner } from './runner'
 import type { Jobs, Logs } from './streams'
 
@@ -24,66 +25,99 @@ const verbs = ['start', 'pause', 'resume', 'cancel'] as const
 /** The routes: the page, the log of a job, its result, and what can be done to it. */
 export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs }) {
   const { hub, runner, jobs, logs } = options
-  return new Elysia()
-    .use(html())
-    .use(headwater(hub))
-    .headers({
-      'content-security-policy': policy,
-      'x-content-type-options': 'nosniff',
-      'referrer-policy': 'same-origin',
-    })
-    .onBeforeHandle(({ request, status }) => {
-      const site = request.headers.get('sec-fetch-site')
-      const own = site === null || site === 'same-origin' || site === 'none'
-      return request.method === 'GET' || own ? undefined : status(403, 'Not from another site.')
-    })
-    .onError(({ error, request, set }) => {
-      if (!(error instanceof JobError)) return
-      return answer(request, set, error.message, error.status)
-    })
-    .get('/', () => <Page hub={hub} jobs={jobs} all={runner.jobs()} />)
-    .get('/style.css', () => Bun.file(new URL('./style.css', import.meta.url)))
-    .get('/jobs/:id/log', async ({ params: { id } }) => {
-      const job = runner.result(id)
-      const { items } = await hub.history(logs.topic(id, 'lines'), { last: 200 })
-      return <LogPane job={job} logs={logs} lines={items.map((item) => item.html)} />
-    })
-    .get('/jobs/:id', ({ params: { id: file } }) => {
-      if (!file.endsWith('.json')) throw new JobError(404, `There is no ${JSON.stringify(file)}.`)
-      return runner.result(file.slice(0, -'.json'.length))
-    })
-    .post('/start', ({ request, set }) => {
-      const started = runner.startAll()
-      return answer(request, set, `Started ${started.length} jobs.`)
-    })
-    .post(
-      '/jobs',
-      async ({ body: { folder }, request, set }) => {
-        const { name } = await runner.add(folder)
-        return answer(request, set, `Added ${name}.`)
-      },
-      { body: t.Object({ folder: t.String() }) },
-    )
-    .post('/jobs/:id/:verb', ({ params: { id, verb }, request, set }) => {
-      const known = verbs.find((one) => one === verb)
-      if (!known) throw new JobError(404, `A job cannot ${verb}.`)
-      const { name, state } = runner[known](id)
-      return answer(request, set, `${name} is ${state}.`)
-    })
+  return (
+    new Elysia()
+      .use(html())
+      .use(headwater(hub))
+      .headers({
+        'content-security-policy': policy,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'same-origin',
+      })
+      .onBeforeHandle(({ request }) => {
+        const site = request.headers.get('sec-fetch-site')
+        const own = site === null || site === 'same-origin' || site === 'none'
+        return request.method === 'GET' || own
+          ? undefined
+          : new Response('Not from another site.', { status: 403 })
+      })
+      .onError(({ error, code, request, set }) => {
+        const [status, sentence] = reasonOf(error, code)
+        if (status === 500) console.error(error)
+        if (isHtmx(request)) {
+          // htmx shows nothing of a 4xx, and an error belongs to the notice, whatever the request was to fill.
+          set.status = 200
+          set.headers['hx-retarget'] = '#notice'
+          set.headers['hx-reswap'] = 'innerHTML'
+          set.headers['hx-replace-url'] = 'false'
+          return <Refused sentence={sentence} />
+        }
+        set.status = status
+        if (!request.headers.get('accept')?.includes('text/html')) return `${sentence}\n`
+        return <Page hub={hub} jobs={jobs} all={runner.jobs()} notice={sentence} />
+      })
+      .get('/', () => <Page hub={hub} jobs={jobs} all={runner.jobs()} />)
+      .get('/style.css', () => Bun.file(new URL('./style.css', import.meta.url)))
+      .get('/jobs/:id/log', ({ params: { id }, request }) => {
+        const job = runner.result(id)
+        const pane = <LogPane job={job} logs={logs} />
+        if (isHtmx(request)) return pane
+        return (
+          <Page hub={hub} jobs={jobs} all={runner.jobs()}>
+            {pane}
+          </Page>
+        )
+      })
+      // What the close button puts in the log's place.
+      .get('/log', ({ request, redirect }) => (isHtmx(request) ? '' : redirect('/', 303)))
+      .get('/jobs/:id', ({ params: { id: file } }) => {
+        if (!file.endsWith('.json')) throw new JobError(404, `There is no ${JSON.stringify(file)}.`)
+        return runner.result(file.slice(0, -'.json'.length))
+      })
+      .post('/start', ({ request, set }) => {
+        const { length } = runner.startAll()
+        if (length === 0) return done(request, set, 'No job was waiting to be started.')
+        return done(request, set, `Started ${count(length)} ${length === 1 ? 'job' : 'jobs'}.`)
+      })
+      .post(
+        '/jobs',
+        async ({ body: { folder }, request, set }) => {
+          const { name } = await runner.add(folder)
+          return done(request, set, `Added ${name}.`)
+        },
+        { body: t.Object({ folder: t.String() }) },
+      )
+      .post('/jobs/:id/:verb', ({ params: { id, verb }, request, set }) => {
+        const known = verbs.find((one) => one === verb)
+        if (!known) throw new JobError(404, `A job cannot ${verb}.`)
+        const { name, state } = runner[known](id)
+        return done(request, set, `${name} is ${state}.`)
+      })
+  )
 }
 
-/** To htmx a sentence for the notice; to a form without script the page again; to others the status too. */
-function answer(
+function isHtmx(request: Request): boolean {
+  return request.headers.has('hx-request')
+}
+
+/** The status and the sentence of what was thrown. */
+function reasonOf(error: unknown, code: string | number): [status: number, sentence: string] {
+  if (error instanceof JobError) return [error.status, error.message]
+  if (code === 'NOT_FOUND') return [404, 'There is no such page.']
+  if (code === 'VALIDATION' || code === 'PARSE') return [400, 'Expected the path of a folder.']
+  return [500, 'Something went wrong here; the server has logged it.']
+}
+
+/** To htmx a sentence for the notice; to a form without script the page again. */
+function done(
   request: Request,
   set: { status?: number | string; headers: Record<string, string | number> },
   sentence: string,
-  status?: number,
 ) {
   set.headers['content-type'] = 'text/html; charset=utf-8'
-  if (request.headers.has('hx-request')) {
-    return status ? `<strong role="alert">${text(sentence)}</strong>` : text(sentence)
+  if (!isHtmx(request)) {
+    set.status = 303
+    set.headers.location = '/'
   }
-  set.status = status ?? 303
-  if (!status) set.headers.location = '/'
   return text(sentence)
 }

@@ -1,40 +1,37 @@
 /** @jsxImportSource @kitajs/html */
+import { text } from 'headwater'
 import { ProgressBar, StatusBadge } from 'headwater/components'
-import { duration, rate, size, time } from './format'
+import { count, duration, elapsed, rate, size, time } from './format'
 import { hasEnded, type Job, type Line } from './job'
+import { jobStates } from './schema'
 
 /** What each column shows of a job: the page, every change, and the replay come from here. */
 
-export function State({ state, error }: Job) {
-  return (
-    <>
-      <StatusBadge state={state} />
-      {error !== null && (
-        <p class="fault" title={error.replaceAll('"', '”')} safe>
-          {error.length > 160 ? `${error.slice(0, 160)}…` : error}
-        </p>
-      )}
-    </>
-  )
+export function State({ state }: Job) {
+  return <StatusBadge state={state} />
 }
 
-export function Progress({ name, state, bytesDone, bytesTotal }: Job) {
-  const listed = bytesTotal > 0 || state !== 'running'
+export function Progress({ name, state, bytesDone, bytesTotal, filesTotal }: Job) {
+  const isListed = filesTotal > 0 || state === 'done'
+  const isWhole = state === 'done' && bytesDone === bytesTotal
+  const done = isWhole ? size(bytesTotal) : `${size(bytesDone)} of ${size(bytesTotal)}`
   return (
     <ProgressBar
       label={`Progress of ${name}`}
-      value={listed ? bytesDone : undefined}
-      max={bytesTotal || (state === 'done' ? 0 : 1)}
-      text={`${size(bytesDone)} of ${listed ? size(bytesTotal) : '…'}`}
+      value={isListed || state !== 'running' ? bytesDone : undefined}
+      max={isListed ? bytesTotal : 1}
+      text={isListed ? done : '–'}
     />
   )
 }
 
-export function Files({ filesDone, filesTotal, failedFiles }: Job) {
+/** Nothing is known of a folder until a worker has listed it. */
+export function Files({ state, filesDone, filesTotal, failedFiles }: Job) {
+  const isListed = filesTotal > 0 || state === 'done'
   return (
     <>
-      {filesDone} / {filesTotal}
-      {failedFiles > 0 && <span class="fault"> ({failedFiles} failed)</span>}
+      <span safe>{isListed ? `${count(filesDone)} / ${count(filesTotal)}` : '–'}</span>
+      {failedFiles > 0 && <span class="fault" safe>{`${count(failedFiles)} failed`}</span>}
     </>
   )
 }
@@ -43,17 +40,33 @@ export function Speed({ throughput }: Job) {
   return throughput > 0 ? rate(throughput) : '–'
 }
 
+/** The time left while it runs, then the time it took. */
 export function Left({ msLeft, state, activeMs }: Job) {
-  if (msLeft !== null) return duration(msLeft)
-  return state === 'done' ? `took ${duration(activeMs)}` : '–'
+  if (msLeft !== null) return `${duration(msLeft)} left`
+  return state === 'done' ? elapsed(activeMs) : '–'
 }
 
-export function Current({ currentFile }: Job) {
-  return <span safe>{currentFile ?? '–'}</span>
+/** The file in work; what went wrong stands here too, for then there mostly is none. */
+export function Current({ currentFile, error }: Job) {
+  return (
+    <>
+      {(currentFile !== null || error === null) && (
+        <span class="file" safe>
+          {currentFile ?? '–'}
+        </span>
+      )}
+      {error !== null && (
+        <span class="fault" title={text(error)} safe>
+          {error}
+        </span>
+      )}
+    </>
+  )
 }
 
-/** Buttons that work without script too: each is a form. */
+/** Works without script too: each button is a form, and the log a page. The ids keep the focus where it is. */
 export function Actions({ id, name, state }: Job) {
+  const log = `/jobs/${id}/log`
   return (
     <div class="actions">
       {(state === 'queued' || hasEnded(state)) && (
@@ -64,6 +77,10 @@ export function Actions({ id, name, state }: Job) {
       )}
       {state === 'paused' && <Action id={id} name={name} verb="resume" label="Resume" />}
       {!hasEnded(state) && <Action id={id} name={name} verb="cancel" label="Cancel" />}
+      <a id={`${id}-log`} href={log} hx-get={log} hx-target="#log" hx-replace-url="true">
+        Log
+        <Of name={name} />
+      </a>
     </div>
   )
 }
@@ -72,19 +89,41 @@ function Action({ id, name, verb, label }: Record<'id' | 'name' | 'verb' | 'labe
   const path = `/jobs/${id}/${verb}`
   return (
     <form method="post" action={path} hx-post={path} hx-target="#notice">
-      <button type="submit">
+      <button type="submit" id={`${id}-${verb === 'cancel' ? 'cancel' : 'go'}`}>
         <span safe>{label}</span>
-        <span class="hw-visually-hidden" safe>{` ${name}`}</span>
+        <Of name={name} />
       </button>
     </form>
   )
 }
 
-/** A line of a job's log. Its number is its key, so it is there once, however often it is sent. */
-export function LogLine({ level, text, at }: Line) {
+/** Which job, for who hears the page. */
+function Of({ name }: { name: string }) {
+  return <span class="hw-visually-hidden" safe>{` ${name}`}</span>
+}
+
+/** How many jobs are in which state. */
+export function Summary({ jobs }: { jobs: readonly Job[] }) {
+  const counts = jobStates
+    .map((state) => ({ state, number: jobs.filter((job) => job.state === state).length }))
+    .filter(({ number }) => number > 0)
   return (
-    <li class={`line ${level}`}>
-      <time>{time(at)}</time> <span safe>{text}</span>
+    <>
+      <span safe>{`${count(jobs.length)} ${jobs.length === 1 ? 'job' : 'jobs'}`}</span>
+      {counts.map(({ state, number }) => (
+        <StatusBadge state={state}>
+          <span safe>{`${count(number)} ${state}`}</span>
+        </StatusBadge>
+      ))}
+    </>
+  )
+}
+
+/** A line of a job's log. Its number is its key, so it is there once, however often it is sent. */
+export function LogLine({ n, level, text: words, at }: Line) {
+  return (
+    <li class={`line ${level}`} value={n}>
+      <time safe>{time(at)}</time> <span safe>{words}</span>
     </li>
   )
 }

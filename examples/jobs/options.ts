@@ -11,6 +11,8 @@ export interface Options {
   folders: string[]
   /** A file, or `:memory:`. */
   database: string
+  /** Jobs that run at the same time. @default the number of processors, 1 to 4 */
+  workers?: number | undefined
 }
 
 /** What the arguments ask for: to run, or to print a text and exit with a code. */
@@ -24,6 +26,8 @@ Usage: bun run demo -- [options]
   --folder DIR      work through this folder; may be given several times
                     (the packages in node_modules unless given)
   --database FILE   keep the jobs in this file (jobs.db unless given)
+  --workers N       run N jobs at the same time (as many as there are
+                    processors, at most 4, unless given)
   --help            print this
 `
 
@@ -34,9 +38,10 @@ export async function parseOptions(args: readonly string[]): Promise<Parsed> {
     if (values.help) return { text: HELP, code: 0 }
     const database = await checkDatabase(values.database ?? 'jobs.db')
     const port = checkPort(values.port ?? '0')
+    const workers = values.workers === undefined ? undefined : checkWorkers(values.workers)
     const given = await Promise.all(values.folder?.map(checkFolder) ?? [])
     const folders = values.folder ? [...new Set(given)] : await defaultFolders()
-    return { options: { port, folders, database } }
+    return { options: { port, folders, database, workers } }
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split('\n')
     return { text: `${reason} Try --help.\n`, code: 2 }
@@ -56,6 +61,7 @@ const FLAGS = {
   port: { type: 'string' },
   folder: { type: 'string', multiple: true },
   database: { type: 'string' },
+  workers: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -64,6 +70,14 @@ function checkPort(text: string): number {
   if (/^\d{1,5}$/.test(text) && port <= 65_535) return port
   throw new TypeError(
     `Expected --port to be a number from 0 to 65535, got ${JSON.stringify(text)}.`,
+  )
+}
+
+function checkWorkers(text: string): number {
+  const workers = Number(text)
+  if (/^\d{1,2}$/.test(text) && workers >= 1) return workers
+  throw new TypeError(
+    `Expected --workers to be a number from 1 to 99, got ${JSON.stringify(text)}.`,
   )
 }
 

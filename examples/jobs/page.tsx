@@ -1,31 +1,42 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
-import type { Hub } from 'headwater'
+import { type Hub, text } from 'headwater'
 import { type Column, HeadwaterHead, LogView, MultiStreamTable } from 'headwater/components'
+import { Summary } from './cells'
 import type { Job } from './job'
 import type { Jobs, Logs } from './streams'
 
 /** The columns of the table, and so of a row that is added to it. */
 export const columns: Column<Job, Jobs>[] = [
-  { header: 'Folder', render: Name, as: 'th' },
-  { header: 'State', stream: 'state' },
-  { header: 'Progress', stream: 'progress' },
+  { header: 'Folder', render: Name, as: 'th', class: 'name' },
+  { header: 'State', stream: 'state', class: 'state' },
+  { header: 'Progress', stream: 'progress', class: 'progress' },
   { header: 'Files', stream: 'files', class: 'figure' },
   { header: 'Speed', stream: 'speed', class: 'figure' },
-  { header: 'Time left', stream: 'left', class: 'figure' },
-  { header: 'Current file', stream: 'current', class: 'path' },
-  { header: 'Actions', stream: 'actions' },
+  { header: 'Time', stream: 'left', class: 'figure' },
+  { header: 'Current file', stream: 'current', class: 'current' },
+  { header: 'Actions', stream: 'actions', class: 'doing' },
 ]
 
+/** What {@link Page} is told. */
+export interface PageProps {
+  hub: Hub
+  jobs: Jobs
+  all: Job[]
+  /** Why something was refused, for who comes without script. */
+  notice?: string | undefined
+  /** The log that is open. */
+  children?: Children
+}
+
 /** The page: all jobs in one table over one connection, and the log of one of them. */
-export function Page({ hub, jobs, all }: { hub: Hub; jobs: Jobs; all: Job[] }) {
+export function Page({ hub, jobs, all, notice, children }: PageProps) {
   return (
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <title>Jobs · Headwater</title>
-        <HeadwaterHead hub={hub} />
+        <HeadwaterHead hub={hub} title="Jobs · Headwater" />
         <link rel="stylesheet" href="/style.css" />
         <link rel="icon" href="data:," />
       </head>
@@ -37,19 +48,27 @@ export function Page({ hub, jobs, all }: { hub: Hub; jobs: Jobs; all: Job[] }) {
               Start all
             </button>
           </form>
-          <form
-            method="post"
-            action="/jobs"
-            hx-post="/jobs"
-            hx-target="#notice"
-            class="add"
-          >
+          <form method="post" action="/jobs" hx-post="/jobs" hx-target="#notice" class="add">
             <label for="folder">Folder</label>
-            <input id="folder" name="folder" required autocomplete="off" placeholder="/usr/share/doc" />
+            <input
+              id="folder"
+              name="folder"
+              required
+              autocomplete="off"
+              spellcheck="false"
+              placeholder="/usr/share/doc"
+            />
             <button type="submit">Add</button>
           </form>
         </header>
-        <p id="notice" role="status" aria-live="polite" />
+        <div class="news">
+          <p id="summary">
+            <Summary jobs={all} />
+          </p>
+          <p id="notice" role="status">
+            {notice !== undefined && <Refused sentence={notice} />}
+          </p>
+        </div>
         <main>
           <MultiStreamTable
             id="jobs"
@@ -59,40 +78,46 @@ export function Page({ hub, jobs, all }: { hub: Hub; jobs: Jobs; all: Job[] }) {
             caption="Each job works through the files of one folder: SHA-256, gzip size and lines of each."
             empty="No jobs yet. Add a folder above."
           />
-          <div id="log" />
+          <div id="log">{children}</div>
         </main>
       </body>
     </html>
   )
 }
 
-/** The log of one job, put under the table; it has a connection of its own while it is open. */
-export function LogPane({ job, logs, lines }: { job: Job; logs: Logs; lines: Children }) {
+/** Why something was refused. */
+export function Refused({ sentence }: { sentence: string }) {
+  return <strong safe>{sentence}</strong>
+}
+
+/** The log of one job, docked at the bottom of the window; it has a connection of its own while it is open. */
+export function LogPane({ job, logs }: { job: Job; logs: Logs }) {
   return (
-    <section class="pane" aria-label={`Log of ${job.name}`.replaceAll('"', '”')}>
-      <h2>
-        <span safe>{job.name}</span> <a href={`/jobs/${job.id}.json`}>Result as JSON</a>
-      </h2>
+    <section class="pane" aria-labelledby="log-title">
+      <header>
+        <h2 id="log-title" title={text(job.folder)}>
+          Log of <span safe>{job.name}</span>
+        </h2>
+        <a href={`/jobs/${job.id}.json`}>Result as JSON</a>
+        <a class="close" href="/" hx-get="/log" hx-target="#log" hx-replace-url="/">
+          Close<span class="hw-visually-hidden"> the log</span>
+        </a>
+      </header>
       <LogView
         manager={logs}
-        entity={job.id}
+        entity={job}
         stream="lines"
         label={`Lines of ${job.name}`}
-        lines={lines}
+        empty="No lines yet: the job has not been started."
       />
     </section>
   )
 }
 
-function Name({ id, name, folder }: Job) {
+function Name({ name, folder }: Job) {
   return (
-    <>
-      <span class="name" title={folder.replaceAll('"', '”')} safe>
-        {name}
-      </span>
-      <button type="button" hx-get={`/jobs/${id}/log`} hx-target="#log">
-        Log<span class="hw-visually-hidden" safe>{` of ${name}`}</span>
-      </button>
-    </>
+    <span title={text(folder)} safe>
+      {name}
+    </span>
   )
 }

@@ -36,12 +36,14 @@ class MemoryLog implements Log {
     const fresh: LogEvent[] = []
     const places = entries.map((entry) => {
       const shelf = this.#shelf(entry.topic)
-      const kept = entry.key === null ? undefined : shelf.keys.get(entry.key)
+      // A signal supersedes nothing.
+      const key = entry.kind === 'signal' ? null : entry.key
+      const kept = key === null ? undefined : shelf.keys.get(key)
       if (kept && entry.kind === 'log') return { seq: kept.seq, fresh: false }
       if (kept) shelf.events.splice(shelf.events.indexOf(kept), 1)
-      const event = { ...entry, seq: ++this.#head }
+      const event = { ...entry, key, seq: ++this.#head }
       shelf.events.push(event)
-      if (entry.key !== null) shelf.keys.set(entry.key, event)
+      if (key !== null) shelf.keys.set(key, event)
       fresh.push(event)
       return { seq: event.seq, fresh: true }
     })
@@ -67,7 +69,9 @@ class MemoryLog implements Log {
   }
 
   topics(pattern: Pattern): Topic[] {
-    return [...this.#named([pattern])].filter((topic) => this.#shelves.get(topic)?.events.length)
+    return [...this.#named([pattern])].filter((topic) =>
+      this.#shelves.get(topic)?.events.some(({ kind }) => kind !== 'signal'),
+    )
   }
 
   ended(topics: readonly Topic[]): Topic[] {
@@ -87,7 +91,6 @@ class MemoryLog implements Log {
     const now = Date.now()
     for (const shelf of this.#shelves.values()) {
       const isGone = ({ kind, at }: LogEvent) => kind === 'signal' && at <= now - signalAge
-      for (const { key } of shelf.events.filter(isGone)) if (key !== null) shelf.keys.delete(key)
       shelf.events = shelf.events.filter((event) => !isGone(event))
     }
     const shelf = this.#shelf(topic)

@@ -112,11 +112,10 @@ class SqliteLog implements Log {
   }
 
   topics(pattern: Pattern): Topic[] {
-    if (!isPattern(pattern)) return [pattern as string as Topic]
-    const from = pattern.slice(0, pattern.indexOf('*'))
+    const from = isPattern(pattern) ? pattern.slice(0, pattern.indexOf('*')) : pattern
     return this.#client
       .query<{ topic: Topic }, [string, string]>(
-        'select distinct topic from hw_event where topic >= ? and topic < ?',
+        "select distinct topic from hw_event where topic >= ? and topic < ? and kind <> 'signal'",
       )
       .all(from, `${from}\u{10ffff}`)
       .map(({ topic }) => topic)
@@ -195,7 +194,9 @@ class SqliteLog implements Log {
   }
 
   #append(entry: Entry): Appended {
-    const { topic, kind, form, key, data, at } = entry
+    const { topic, kind, form, data, at } = entry
+    // A signal supersedes nothing.
+    const key = kind === 'signal' ? null : entry.key
     const way = key === null ? 'keep' : kind === 'log' ? 'ignore' : 'replace'
     const row = this.#insert[way].get(topic, kind, form, key, data, at)
     if (row) return { seq: row.seq, fresh: true }

@@ -2,7 +2,7 @@
  * Streams in Chromium on stock htmx 2.0.11 and htmx-ext-sse 2.2.4, with no script of ours.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { type Hub, MultiStreamManager } from '../../src'
+import { type Hub, MultiStreamManager, swap } from '../../src'
 import { attributes } from '../../src/html'
 import { connectAttributes } from '../../src/manager'
 import { closeBrowser, newPage, until } from '../support/browser'
@@ -81,6 +81,28 @@ describe('stock htmx 2', () => {
       await site.close()
     })
   }
+
+  test('C-20 an element without content shows what there is, not only what comes', async () => {
+    const all = new Map<string, Job>([['a', { id: 'a', state: 'running', done: 4 }]])
+    let jobs: ReturnType<typeof jobsOf> | undefined
+    const site = startSite({ limits: { retry } }, (hub) => {
+      const made = jobsOf(hub, all)
+      jobs = made
+      return {
+        '/': () =>
+          made.element('a', 'progress', { id: 'cell' }) +
+          made.element('a', 'lines', { as: 'ul', id: 'list' }),
+      }
+    })
+    await jobs?.publish('a', 'lines', { n: 1 })
+    const { page } = await newPage()
+    await page.goto(site.url)
+    await until(async () => (await page.textContent('#cell')) === '4')
+    await until(async () => (await page.textContent('#list')) === 'line 1')
+    await jobs?.publish('a', 'lines', { n: 2 })
+    await until(async () => (await page.textContent('#list')) === 'line 1line 2')
+    await site.close()
+  })
 
   test('C-23 the end of one entity leaves the stream of another open', async () => {
     const all = new Map<string, Job>([
@@ -175,6 +197,35 @@ describe('stock htmx 2', () => {
     )
     expect(streamRequests(site)).toBe(1)
     expect(seen.pageErrors).toEqual([])
+    await site.close()
+  })
+
+  test('H-04 a row that comes as a patch gets the events of its cells that follow at once', async () => {
+    const all = new Map<string, Job>()
+    let jobs: ReturnType<typeof jobsOf> | undefined
+    const cell = (id: string) => jobs?.element(id, 'progress', { as: 'td', connect: false })
+    const site = startSite({ limits: { retry } }, (hub) => {
+      const made = jobsOf(hub, all)
+      jobs = made
+      return {
+        '/': () => `<div${attributes(connectAttributes(made.all()))}><table><tbody id="rows"></tbody></table>
+          <template sse-swap="message" hx-swap="none" hx-target="this"></template></div>`,
+      }
+    })
+    const { page } = await newPage()
+    await page.goto(site.url)
+    await until(() => site.hub.stats().active === 1)
+    for (const id of ['a', 'b', 'c']) {
+      const job: Job = { id, state: 'running', done: 7 }
+      void site.hub.publish(`job:${id}:row`, swap.beforeend('#rows', `<tr>${cell(id)}</tr>`))
+      await jobs?.publish(id, 'progress', job)
+    }
+    await until(async () => (await page.$$eval('#rows b', (all) => all.length)) === 3)
+    expect(await page.$$eval('#rows td', (all) => all.map((td) => td.textContent))).toEqual([
+      '7',
+      '7',
+      '7',
+    ])
     await site.close()
   })
 

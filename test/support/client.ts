@@ -99,15 +99,13 @@ export class Client extends EventStream {
   headers: Record<string, string> = {}
   /** Whether the response is complete or the socket is gone. */
   ended = false
-  /** Bytes that arrived, the head too. */
-  received = 0
   #body: string[] = []
   #socket: Socket<undefined> | undefined
   #bytes: Uint8Array<ArrayBufferLike> = new Uint8Array(0)
   /** Bytes to come of the body or chunk; undefined where a chunk's size is to be read. */
   #left: number | undefined
   #chunked = false
-  #waiting = new Set<() => void>()
+  #waiting = new Set<() => unknown>()
 
   /** The body without its chunked encoding. */
   get raw(): string {
@@ -115,10 +113,14 @@ export class Client extends EventStream {
   }
 
   async open(url: URL, { method = 'GET', headers, lastEventId, path }: ConnectOptions) {
-    const fields: Record<string, string> = { host: url.host, accept: 'text/event-stream' }
-    if (lastEventId !== undefined) fields['last-event-id'] = lastEventId
-    const head = Object.entries({ ...fields, ...headers }).map(([name, value]) => `${name}: ${value}`)
-    const line = `${method} ${path ?? url.pathname + url.search} HTTP/1.1`
+    const given: Record<string, string> = {
+      host: url.host,
+      accept: 'text/event-stream',
+      ...headers,
+    }
+    if (lastEventId !== undefined) given['last-event-id'] = lastEventId
+    const fields = Object.entries(given).map(([name, value]) => `${name}: ${value}\r\n`)
+    const head = `${method} ${path ?? url.pathname + url.search} HTTP/1.1\r\n${fields.join('')}\r\n`
     this.#socket = await Bun.connect({
       hostname: '127.0.0.1',
       port: Number(url.port),
@@ -126,25 +128,22 @@ export class Client extends EventStream {
         data: (_, bytes) => this.#take(bytes),
         close: () => this.#end(),
         end: () => this.#end(),
-        error: () => this.#end(),
       },
     })
-    this.#socket.write(`${[line, ...head].join('\r\n')}\r\n\r\n`)
+    this.#socket.write(head)
     await this.until(() => this.status > 0 || this.ended)
   }
 
   /** Resolves when it holds, looked at whenever something arrives. */
   async until(predicate: () => boolean, within = 5_000): Promise<void> {
     if (predicate()) return
-    await new Promise<void>((resolve, reject) => {
-      const look = () => predicate() && finish(resolve)
-      const finish = (settle: () => void) => {
-        clearTimeout(timer)
-        this.#waiting.delete(look)
-        settle()
-      }
-      const timer = setTimeout(() => finish(() => reject(new Error(this.#report(within)))), within)
-      this.#waiting.add(look)
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const look = () => predicate() && resolve()
+    const timer = setTimeout(() => reject(new Error(this.#report(within))), within)
+    this.#waiting.add(look)
+    await promise.finally(() => {
+      clearTimeout(timer)
+      this.#waiting.delete(look)
     })
   }
 
@@ -169,7 +168,6 @@ export class Client extends EventStream {
   }
 
   #take(bytes: Uint8Array): void {
-    this.received += bytes.byteLength
     this.#bytes = this.#bytes.byteLength > 0 ? Buffer.concat([this.#bytes, bytes]) : bytes.slice()
     if (this.status === 0) this.#head()
     if (this.status > 0) this.#decode()
@@ -179,14 +177,16 @@ export class Client extends EventStream {
   #head(): void {
     const end = Buffer.from(this.#bytes).indexOf('\r\n\r\n')
     if (end < 0) return
-    const [line = '', ...fields] = Buffer.from(this.#bytes.subarray(0, end)).toString().split('\r\n')
+    const [line = '', ...fields] = Buffer.from(this.#bytes.subarray(0, end))
+      .toString()
+      .split('\r\n')
     for (const field of fields) {
       const colon = field.indexOf(':')
       this.headers[field.slice(0, colon).toLowerCase()] = field.slice(colon + 1).trim()
     }
     this.#chunked = this.headers['transfer-encoding'] === 'chunked'
     const length = Number(this.headers['content-length'] ?? Number.POSITIVE_INFINITY)
-    this.#left = this.#chunked ? undefined : length
+    if (!this.#chunked) this.#left = length
     this.#bytes = this.#bytes.subarray(end + 4)
     this.status = Number(line.split(' ')[1])
     if (length === 0) this.#end()
@@ -218,8 +218,8 @@ export class Client extends EventStream {
   }
 
   #report(within: number): string {
-    const { status, ended, events } = this
-    const last = JSON.stringify(events.slice(-3))
-    return `Not within ${within} ms: status ${status}, ended ${ended}, ${events.length} events, last ${last}; ${this.raw.slice(-300)}`
+    const { status, ended, events, raw } = this
+    const last = JSON.stringify(events.slice(-3)).slice(-300)
+    return `Not within ${within} ms: ${status}, ended ${ended}, ${events.length} events, last ${last}; ${raw.slice(-300)}`
   }
 }

@@ -52,11 +52,11 @@ export async function cleanUp(): Promise<void> {
   cutAll()
   const open = [...sites].filter((site) => !site.closed)
   const counted = () => open.map(({ hub }) => hub.stats()).map(left)
+  const none = open.map(() => left({ active: 0, topics: 0, lagging: 0, byKind: {} }))
   try {
     await Promise.all([...children].map((child) => child.kill()))
-    await settled(() => counted().every(({ active, topics }) => active + topics === 0), 2_000)
-  } catch {
-    expect(counted()).toEqual(open.map(() => left({ active: 0, topics: 0, lagging: 0, byKind: {} })))
+    await settled(() => Bun.deepEquals(counted(), none), 2_000).catch(() => {})
+    expect(counted()).toEqual(none)
   } finally {
     children.clear()
     await Promise.all([...sites].map((site) => site.stop()))
@@ -155,7 +155,10 @@ export function declare(hub: Hub, onStart: (id: string) => void = () => {}) {
   })
 }
 
-type Order = { publish: [topic: string, html: string] } | { stop: string } | { burst: [string, number] }
+type Order =
+  | { publish: [topic: string, html: string] }
+  | { stop: string }
+  | { burst: [string, number] }
 type Answer = { port: number } | { started: string } | { done: string | undefined }
 
 /** A second process with a hub on the same database. */
@@ -197,7 +200,8 @@ export class Child {
 
   /** Ends it with SIGKILL, by its pid. */
   async kill(): Promise<void> {
-    if (this.#process.exitCode === null) process.kill(this.pid, 'SIGKILL')
+    const { exitCode, signalCode } = this.#process
+    if (exitCode === null && signalCode === null) process.kill(this.pid, 'SIGKILL')
     await this.#process.exited
   }
 }

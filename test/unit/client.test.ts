@@ -66,9 +66,9 @@ describe('the parser of the test client', () => {
   })
 
   test('strips one byte order mark, at the beginning only', () => {
-    expect(datas(parse(new Uint8Array([0xef, 0xbb]), new Uint8Array([0xbf]), 'data: a\n\n'))).toEqual([
-      'a',
-    ])
+    expect(
+      datas(parse(new Uint8Array([0xef, 0xbb]), new Uint8Array([0xbf]), 'data: a\n\n')),
+    ).toEqual(['a'])
     expect(datas(parse('\ufeff\ufeffdata: a\n\ndata: b\n\n'))).toEqual(['b'])
   })
 
@@ -78,7 +78,23 @@ describe('the parser of the test client', () => {
 
   test('reads the same events in any pieces', () => {
     const piece = fc.constantFrom(
-      ...['data', 'event', 'id', 'retry', ':', ' ', '\r', '\n', '\r\n', 'x', '5', '\0', 'ä', '🌊', '\ufeff'],
+      ...[
+        'data',
+        'event',
+        'id',
+        'retry',
+        ':',
+        ' ',
+        '\r',
+        '\n',
+        '\r\n',
+        'x',
+        '5',
+        '\0',
+        'ä',
+        '🌊',
+        '\ufeff',
+      ],
     )
     fc.assert(
       fc.property(

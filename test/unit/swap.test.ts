@@ -52,7 +52,7 @@ describe('C-30 a patch', () => {
 
   test('wraps what has a target', () => {
     expect(swap.innerHTML('#a > b', 'x').html).toBe(
-      '<hx-partial hx-target="#a &gt; b" hx-swap="innerHTML">x</hx-partial>',
+      '<hx-partial hx-target="#a &gt; b" hx-swap="innerHTML settle:0ms">x</hx-partial>',
     )
   })
 
@@ -185,7 +185,7 @@ describe('C-33 appending', () => {
   test('removes what has the id of a root first', () => {
     expect(swap.beforeend('#l', '<li id="a"></li><li></li><li id="b:c"></li>').html).toBe(
       '<hx-partial hx-target="#a,#b\\3A c,document" hx-swap="delete"></hx-partial>' +
-        '<hx-partial hx-target="#l" hx-swap="beforeend"><li id="a"></li><li></li><li id="b:c"></li></hx-partial>',
+        '<hx-partial hx-target="#l" hx-swap="beforeend settle:0ms"><li id="a"></li><li></li><li id="b:c"></li></hx-partial>',
     )
   })
 

@@ -1,0 +1,126 @@
+/**
+ * Signed addresses: good for exactly what they were made for.
+ */
+import { describe, expect, test } from 'bun:test'
+import fc from 'fast-check'
+import { Signer } from '../../src/address'
+
+const soon = () => Date.now() + 60_000
+
+function signed(signer: Signer, query: string, viewer?: string, path = '/stream/job') {
+  const asked = new URLSearchParams(query)
+  signer.sign(path, asked, soon(), viewer)
+  return asked
+}
+
+/** As it arrives: through a URL and back. */
+const arrive = (query: URLSearchParams, path = '/stream/job') =>
+  new URL(`${path}?${query}`, 'http://localhost').searchParams
+
+describe('an address', () => {
+  const signer = new Signer('secret')
+
+  test('is good as it was signed, whatever the ids are', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'binary' }), { maxLength: 5 }), (ids) => {
+        const query = new URLSearchParams(ids.map((id) => ['id', id.toWellFormed()]))
+        signer.sign('/stream/job', query, soon())
+        expect(signer.refuse('/stream/job', arrive(query))).toBeUndefined()
+      }),
+    )
+  })
+
+  test('does not vouch for since, nor mind its place in the query', () => {
+    const query = signed(signer, 'id=1')
+    query.set('since', 'e.9')
+    expect(signer.refuse('/stream/job', query)).toBeUndefined()
+    const turned = new URLSearchParams([...query].toReversed())
+    expect(signer.refuse('/stream/job', turned)).toBeUndefined()
+  })
+
+  const changes: [string, (query: URLSearchParams) => void][] = [
+    ['another id', (query) => query.set('id', '2')],
+    ['an added id', (query) => query.append('id', '2')],
+    ['no id', (query) => query.delete('id')],
+    ['all', (query) => query.set('all', '')],
+    ['an added topic', (query) => query.append('topic', 'x')],
+    ['a later expiry', (query) => query.set('exp', String(Number(query.get('exp')) + 1))],
+    ['the same expiry spelled otherwise', (query) => query.set('exp', `0${query.get('exp')}`)],
+  ]
+  for (const [what, change] of changes) {
+    test(`is forged with ${what}`, () => {
+      const query = signed(signer, 'id=1')
+      change(query)
+      expect(signer.refuse('/stream/job', query)).toBe('forged')
+    })
+  }
+
+  test('is forged on another path, also when the parts are cut elsewhere', () => {
+    const query = signed(signer, 'id=1')
+    for (const path of ['/stream', '/stream/jobs', '/stream/job/lines', '/stream/job/']) {
+      expect(signer.refuse(path, query)).toBe('forged')
+    }
+    const joined = signed(signer, 'id=1&id=2')
+    joined.delete('id')
+    joined.set('id', '1,2')
+    expect(signer.refuse('/stream/job', joined)).toBe('forged')
+  })
+
+  test('is forged with any bit of its signature changed, and never an error', () => {
+    const query = signed(signer, 'id=1')
+    const sig = query.get('sig') as string
+    for (let i = 0; i < sig.length - 1; i++) {
+      const other = sig[i] === 'A' ? 'B' : 'A'
+      query.set('sig', sig.slice(0, i) + other + sig.slice(i + 1))
+      expect(signer.refuse('/stream/job', query)).toBe('forged')
+    }
+  })
+
+  test('is unsigned without both, malformed with one or with what can not be', () => {
+    const refuse = (query: string) => signer.refuse('/stream/job', new URLSearchParams(query))
+    const sig = 'A'.repeat(43)
+    expect(refuse('id=1')).toBe('unsigned')
+    for (const bad of [
+      'exp=1',
+      `sig=${sig}`,
+      `exp=&sig=${sig}`,
+      `exp=1e9&sig=${sig}`,
+      `exp=Infinity&sig=${sig}`,
+      `exp=${'9'.repeat(40)}&sig=${sig}`,
+      'exp=1&sig=',
+      'exp=1&sig=short',
+      `exp=1&sig=${sig}A`,
+      `exp=1&sig=${'ä'.repeat(43)}`,
+    ]) {
+      expect([bad, refuse(bad)]).toEqual([bad, 'malformed'])
+    }
+  })
+
+  test('expires', () => {
+    const query = new URLSearchParams('id=1')
+    signer.sign('/stream/job', query, Date.now() - 1)
+    expect(signer.refuse('/stream/job', query)).toBe('expired')
+  })
+
+  test('is good for its viewer, and for everybody when made for nobody', () => {
+    const mine = signed(signer, 'id=1', 'ann')
+    expect(signer.refuse('/stream/job', mine, 'ann')).toBeUndefined()
+    expect(signer.refuse('/stream/job', mine, 'bob')).toBe('forged')
+    expect(signer.refuse('/stream/job', mine)).toBe('forged')
+    const open = signed(signer, 'id=1')
+    expect(signer.refuse('/stream/job', open, 'ann')).toBeUndefined()
+    expect(signer.refuse('/stream/job', signed(signer, 'id=1', ''), 'ann')).toBe('forged')
+  })
+
+  test('outlives a rotation of secrets while the old one is listed', () => {
+    const query = signed(new Signer('old'), 'id=1')
+    expect(new Signer(['new', 'old']).refuse('/stream/job', query)).toBeUndefined()
+    expect(new Signer(['new']).refuse('/stream/job', query)).toBe('forged')
+    const fresh = signed(new Signer(['new', 'old']), 'id=1')
+    expect(new Signer('new').refuse('/stream/job', fresh)).toBeUndefined()
+  })
+
+  test('is not made without a secret', () => {
+    for (const none of ['', [], ['a', '']]) expect(() => new Signer(none)).toThrow(TypeError)
+  })
+})
