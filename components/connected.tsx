@@ -1,6 +1,6 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
-import { connectAttributes } from '../src/manager'
+import { connectAttributes } from '../src/slot'
 import { type ElementAttributes, Tag } from './tag'
 
 /** What {@link Connected} is told; what is not named becomes an attribute. */

@@ -7,7 +7,10 @@ import { type ElementAttributes, withHtml } from './tag'
 export interface ShowOptions extends ElementAttributes {
   /** Its tag. */
   as?: string | undefined
-  /** What it begins with, trusted. @default for an entity its own render, or what is kept; for an id nothing */
+  /**
+   * What it begins with, trusted.
+   * @default for an entity its own render, or what is kept; for an id nothing, until its connection brings it
+   */
   content?: Children
   /** Whether it may still change; static otherwise. @default for an entity what the manager says, else true */
   active?: boolean | undefined
@@ -54,7 +57,7 @@ export function StreamElement<Entity, Declared extends Streams>({
       ...(id !== undefined && { id }),
       connect,
       active: active ?? (known === undefined || manager.isActive(known)),
-      content: html,
+      content: begins === undefined ? undefined : html,
     }),
   )
 }

@@ -92,7 +92,7 @@ export class Connection {
       cancel: () => this.#over(this.lagging ? 'stalled' : 'left'),
     }
     // The types of the standard do not know Bun's `direct`.
-    return new Response(new ReadableStream(source as unknown as UnderlyingSource), { headers })
+    return new Response(new ReadableStream(source as never), { headers })
   }
 
   /** The bytes to begin with, once: the retry hint and a comment, which opens the EventSource. */

@@ -4,7 +4,6 @@ import type { Rendered } from './publisher'
 import { frame } from './sse'
 import type { AnyStream, ManagerOptions } from './stream'
 import { type Topic, topic } from './topic'
-import { htmlOf } from './wire'
 
 /** How many kept items of kind `log` an element begins with. */
 const beginning = 200
@@ -39,14 +38,16 @@ export class Contents<Entity> {
   initial(stream: AnyStream<Entity>, id: string, entity: Entity): Html | Promise<Html> {
     const { kind, source, final, render } = stream
     const context = { id, final: !this.isActive(entity) }
-    const ended = context.final && kind !== 'log' ? final : undefined
-    if (!ended && (kind !== 'state' || source !== undefined)) return this.#kept(stream, id)
-    const rendered = (ended ?? render)(entity, context)
+    if (kind !== 'state') return this.#kept(stream, id)
+    // While a source runs, what it gave last is newer than the entity.
+    if (source !== undefined && !context.final) return this.#kept(stream, id)
+    const rendered = (context.final && final ? final : render)(entity, context)
     return rendered instanceof Promise ? rendered.then(own) : own(rendered)
   }
 
   /** The snapshot of a state of which nothing is kept. */
   async current(stream: AnyStream<Entity>, id: string): Promise<Rendered> {
+    // Its source, which begins with the viewer, says how it stands.
     if (stream.source !== undefined) return null
     const entity = await this.#options.getEntity(id)
     if (entity === null || entity === undefined) return null
@@ -63,12 +64,7 @@ export class Contents<Entity> {
       return this.#options.missing ? this.#options.missing(id) : text('–')
     }
     const context = { id, final: true }
-    if (stream.final) return stream.final(entity, context)
-    if (stream.source !== undefined) {
-      const [kept] = await this.#hub.log.last(this.#topic(stream, id), 1)
-      if (kept) return htmlOf(kept)
-    }
-    return stream.render(entity, context)
+    return stream.final ? stream.final(entity, context) : stream.render(entity, context)
   }
 
   /** {@link final} on the wire: one frame, or none when there is nothing to show. */

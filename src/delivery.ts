@@ -12,7 +12,7 @@ import { eventId, liveFrame } from './wire'
 const done = encode(frame({ event: 'done', data: '' }))
 const beat = encode(comment)
 
-/** Told when the first connection comes that names a topic or pattern, and when the last one has gone. */
+/** Told of each connection that becomes live and names a topic or pattern, and when the last one has gone. */
 export type OnViewers = (topic: Pattern, viewed: boolean) => void
 
 /** The live side of one hub. */
@@ -80,7 +80,6 @@ export class Delivery {
     for (const topic of connection.topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) + 1
       this.#viewers.set(topic, viewers)
-      if (viewers === 1) this.#onViewers(topic, true)
     }
   }
 
@@ -108,6 +107,7 @@ export class Delivery {
     while (!group.idle && group.live.size > 0) this.#flushGroup(group)
     if (group.over) return this.#finish(connection)
     group.live.add(connection)
+    for (const topic of open) this.#onViewers(topic, true)
   }
 
   /** Whether anybody follows this topic. */

@@ -33,7 +33,7 @@ export interface Endpoint {
   readonly name: string
   /** @throws Refusal when the request makes no sense. */
   ask(query: URLSearchParams, stream: string | undefined): Awaitable<Asked>
-  /** Told when the first connection comes that names a topic or pattern, and when the last one has gone. */
+  /** Told of each connection that becomes live and names a topic or pattern, and when the last one has gone. */
   viewers?(topic: Pattern, viewed: boolean): void
   /** Told that a topic has ended for good. */
   ended?(topic: Topic): Awaitable<void>

@@ -17,10 +17,9 @@ export function headwater(hub: Hub) {
     hub.fetch(request, { server: (server as Bun.Server<unknown> | null) ?? undefined })
   const check = process.env.NODE_ENV === 'production' ? undefined : printer()
   return new Elysia({ name: 'headwater', seed: hub.path })
-    .onRequest(({ request }) => {
-      if (!new URL(request.url).pathname.startsWith(hub.path)) return hub.enter(request)
-      return undefined
-    })
+    .onRequest(({ request }) =>
+      hub.serves(new URL(request.url).pathname) ? undefined : hub.enter(request),
+    )
     .onAfterHandle({ as: 'global' }, ({ set, responseValue }) => {
       if (hub.current?.addressed) set.headers['cache-control'] ??= 'private, no-store'
       check?.(responseValue)

@@ -116,6 +116,11 @@ export class Hub {
     return this
   }
 
+  /** The declared kind of a topic; `log` where nothing was declared. */
+  kindOf(topic: string): Kind {
+    return this.#declarations.of(asTopic(topic)).kind
+  }
+
   /**
    * Publishes trusted HTML or a patch, and resolves with its event id once it is kept; with nothing for kind
    * `signal`, and where there was nothing to send. A promise is awaited, a function called in the topic's turn.

@@ -8,13 +8,22 @@
 import { Contents } from './contents'
 import type { Guard } from './declarations'
 import type { Asked, Endpoint } from './door'
-import { type Attributes, type Html, tag } from './html'
+import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import type { Kind } from './log'
 import type { Rendered } from './publisher'
 import { Refusal } from './refusal'
 import { Runs } from './runs'
-import type { AnyStream, ElementOptions, ManagerOptions, StreamOptions, Streams } from './stream'
+import { connectAttributes, slotAttributes } from './slot'
+import type {
+  AnyStream,
+  ElementOptions,
+  ManagerOptions,
+  NeedsFinal,
+  StreamOptions,
+  Streams,
+} from './stream'
+import type { Patch } from './swap'
 import { asPattern, type Pattern, segmentsOf, type Topic, topic } from './topic'
 import type { EventId } from './wire'
 
@@ -25,6 +34,9 @@ export type {
   StreamOptions,
   Streams,
 } from './stream'
+
+/** The last segment of the topic of an entity's patches. */
+const patches = 'patch'
 
 /** The streams of one sort of entity. */
 export class MultiStreamManager<Entity, Declared extends Streams = Record<never, never>>
@@ -65,13 +77,13 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    * @throws TypeError when the name is no segment, or taken.
    */
   register<const Name extends string, Item = Entity>(
-    stream: StreamOptions<Entity, Name, Item>,
+    stream: StreamOptions<Entity, Name, Item> & NeedsFinal<Entity, Item>,
   ): MultiStreamManager<Entity, Declared & Record<Name, Item>> {
     const { name, kind, keep } = stream
     if (!/^[\w-]+$/.test(name)) {
       throw new TypeError(`Expected a name of letters, digits, - and _, got "${name}"`)
     }
-    if (this.#streams.has(name)) {
+    if (this.#streams.has(name) || name === patches) {
       throw new TypeError(`The stream "${name}" of "${this.name}" is declared already`)
     }
     const any = stream as unknown as AnyStream<Entity>
@@ -128,12 +140,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     if (!active) return tag(as, rest, content)
     const of = this.topic(id, stream)
     if (source !== undefined && !connect) this.#runs.show(of)
-    const slot = {
-      'sse-swap': of,
-      'hx-swap': swap ?? (kind === 'log' ? 'beforeend' : 'innerHTML'),
-      // Both are inherited, so a slot that did not say them would follow its surroundings.
-      'hx-target': 'this',
-    }
+    const slot = slotAttributes(of, kind, swap)
     if (!connect) return tag(as, { ...rest, ...slot }, content)
     // Without a cursor it is sent the stream as it stands.
     const since = content === undefined && !this.#isEmptyLog(kind, of) ? null : undefined
@@ -181,6 +188,25 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   }
 
   /**
+   * Changes any elements of the pages that follow the entity, or all: adds its row to a table, removes it. The
+   * pages receive it in order with the entity's streams. It is kept, and sent again to who missed it.
+   *
+   * @param options.key a patch whose key is kept is not sent again
+   * @example jobs.patch(job.id, swap.beforeend('#hw-job-rows', await tableRow({ manager: jobs, entity: job, columns })))
+   */
+  async patch(
+    id: string,
+    patch: Patch,
+    options: { key?: string } = {},
+  ): Promise<EventId | undefined> {
+    const to = topic(this.name, id, patches)
+    return this.hub.append(
+      { topic: to, kind: 'log', form: 'slot', key: options.key ?? null },
+      patch,
+    )
+  }
+
+  /**
    * Says that an entity can not change any more: waits for what was published of it before, sends the
    * final content, and ends its streams.
    */
@@ -195,7 +221,8 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         if (stream.kind === 'state') await this.#publishFinal(to, stream, id, entity)
       }),
     )
-    await Promise.all(streams.map(({ name }) => this.hub.end(topic(this.name, id, name))))
+    const names = [...streams.map(({ name }) => name), patches]
+    await Promise.all(names.map((name) => this.hub.end(topic(this.name, id, name))))
   }
 
   /** Stops the sources of an entity, or that of one stream, and ends the streams until the next publish. */
@@ -235,7 +262,8 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       kind,
       entity: ids.length === 1 ? ids[0] : undefined,
       guards: (all ? ['*'] : ids).map((subject) => ({ guard, subject })),
-      open: () => (all ? this.#openAll(streams, stream) : this.#openSome(streams, ids)),
+      open: () =>
+        all ? this.#openAll(stream) : this.#openSome(streams, ids, stream === undefined),
     }
   }
 
@@ -327,24 +355,24 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     })
   }
 
-  #openAll(streams: AnyStream<Entity>[], stream: string | undefined) {
-    const patterns =
-      stream === undefined
-        ? [asPattern(`${this.name}:*:*`)]
-        : streams.map(({ name }) => asPattern(`${this.name}:*:${name}`))
-    return { topics: patterns, ended: [], first: [] }
+  #openAll(stream = '*') {
+    return { topics: [asPattern(`${this.name}:*:${stream}`)], ended: [], first: [] }
   }
 
-  async #openSome(streams: AnyStream<Entity>[], ids: string[]) {
+  async #openSome(streams: AnyStream<Entity>[], ids: string[], patched: boolean) {
     const topics: Pattern[] = []
     const ended: Topic[] = []
     const first: string[] = []
     for (const id of new Set(ids)) {
       const entity = await this.#options.getEntity(id)
+      const gone = entity === null || entity === undefined
+      const over = gone || !this.isActive(entity)
+      if (patched) {
+        topics.push(topic(this.name, id, patches))
+        if (over) ended.push(topic(this.name, id, patches))
+      }
       for (const stream of streams) {
         const to = topic(this.name, id, stream.name)
-        const gone = entity === null || entity === undefined
-        const over = gone || !this.isActive(entity)
         if (over) ended.push(to)
         // Of a log that is over, what is kept is its last word.
         if (gone || (over && stream.kind !== 'log')) {
@@ -376,9 +404,4 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const known = [...this.#streams.keys()].join(', ') || 'none'
     return `Unknown stream: ${JSON.stringify(name)} of "${this.name}". Known: ${known}`
   }
-}
-
-/** The attributes of an element that opens a connection, for itself or for the slots inside it. */
-export function connectAttributes(address: string): Attributes {
-  return { 'hx-ext': 'sse', 'sse-connect': address, 'sse-close': 'done' }
 }

@@ -161,7 +161,9 @@ export class Replay {
     // The page is told at once that the stream is open, however long this takes.
     if (reader.opening) reader.connection.write(take(reader))
     waiting.then(
-      () => this.#enqueue(reader),
+      (next) => {
+        if (next !== 'arrived') this.#enqueue(reader)
+      },
       (error) => this.#fail(reader, error),
     )
   }

@@ -38,7 +38,7 @@ export class Runs<Entity> {
     this.#options = options
   }
 
-  /** The first viewer of a topic or pattern has come, or the last one has gone. */
+  /** A viewer of a topic or pattern has come, or the last one has gone. */
   viewers(of: Pattern, viewed: boolean): void {
     if (isPattern(of)) {
       if (viewed) void this.#viewAll(of)
@@ -89,6 +89,7 @@ export class Runs<Entity> {
   }
 
   async #viewAll(pattern: Pattern): Promise<void> {
+    if (this.#patterns.has(pattern)) return
     this.#patterns.add(pattern)
     const { hub, parse } = this.#options
     try {

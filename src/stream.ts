@@ -31,13 +31,24 @@ export interface StreamOptions<Entity, Name extends string, Item> {
   timeout?: number | undefined
   /** Nothing is sent for `null`. */
   render: (item: Item, context: RenderContext) => Rendered | Promise<Rendered>
-  /** The content for an entity that is not active. @default what `render` makes of it, or what is kept */
+  /**
+   * What is shown of an entity that is not active. Needed where a source yields something else than the entity, so
+   * that `render` can not take it.
+   * @default what `render` makes of the entity
+   */
   final?: ((entity: Entity, context: RenderContext) => Rendered | Promise<Rendered>) | undefined
   /** For kind `log`. @default { count: 1000, age: 86_400_000 } */
   keep?: Partial<Keep> | undefined
   /** How content is put into a slot. @default 'beforeend' for kind log, else 'innerHTML' */
   swap?: string | undefined
 }
+
+/** Of kind `state`, `render` is given the entity in the end, unless `final` is; types ask for one of the two. */
+export type NeedsFinal<Entity, Item> = Entity extends Item
+  ? unknown
+  :
+      | { kind: 'log' | 'signal' }
+      | { final: NonNullable<StreamOptions<Entity, string, Item>['final']> }
 
 /** What an app says of its entity. */
 export interface ManagerOptions<Entity> {

@@ -63,8 +63,9 @@ class SqliteLog implements Log {
       `select ${columns} from hw_event where seq > ? order by seq limit ?`,
     )
     this.epoch = epochOf(client)
-    this.#position = newest(client)
+    // In this order: what is appended in between is then looked for, not missed.
     this.#seen = this.#dataVersion()
+    this.#position = newest(client)
   }
 
   head(): number {

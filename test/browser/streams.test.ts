@@ -4,7 +4,7 @@
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { type Hub, MultiStreamManager, swap } from '../../src'
 import { attributes } from '../../src/html'
-import { connectAttributes } from '../../src/manager'
+import { connectAttributes } from '../../src/slot'
 import { closeBrowser, newPage, until } from '../support/browser'
 import { startProxy } from '../support/proxy'
 import { type LiveSite, startSite } from '../support/site'

@@ -53,7 +53,7 @@ for (const [what, options] of logs) {
       const url = `${on.url}/stream?topic=room:1`
       const ids = [on.hub.cursor() as string]
       for (const n of numbers(1, 100)) {
-        on.hub.publish('room:2', 'of another topic')
+        if (Number(n) % 3 === 0) on.hub.publish('room:2', 'of another topic')
         ids.push((await on.hub.publish('room:1', n)) as string)
       }
       await on.hub.publish('room:2', 'the newest')
@@ -353,21 +353,22 @@ describe('a server that is killed', () => {
     const start = await connect(`${child.url}/stream?topic=room:1`)
     await live(start)
     const since = start.lastEventId
-    const confirmed: string[] = []
+    const confirmed = new Map<string, string>()
     let told = 0
     // Twenty are always on their way, so that the kill comes in the middle of some.
     const tell = () => {
       if (told === 900) return
-      child.tell({ publish: ['room:1', String(++told)] }).then((id) => {
-        confirmed.push(id as string)
+      const n = String(++told)
+      child.tell({ publish: ['room:1', n] }).then((id) => {
+        confirmed.set(n, id as string)
         tell()
       })
     }
     for (let i = 0; i < 20; i++) tell()
-    await start.until(() => start.events.length >= 100 && confirmed.length >= 100)
+    await start.until(() => start.events.length >= 100 && confirmed.size >= 100)
     await child.kill()
     await start.until(() => start.ended)
-    expect(confirmed.length).toBeLessThan(900)
+    expect(confirmed.size).toBeLessThan(900)
 
     const again = await new Child(database).ready()
     const client = await connect(`${again.url}/stream?topic=room:1`, { lastEventId: since })
@@ -375,7 +376,8 @@ describe('a server that is killed', () => {
     await again.tell({ publish: ['room:1', 'end'] })
     await client.until(() => client.events.at(-1)?.data === 'end')
     const ids = client.events.map(({ id }) => id)
-    expect(confirmed.filter((id) => !ids.includes(id))).toEqual([])
+    const kept = new Map(client.events.map(({ id, data }) => [data, id]))
+    expect([...confirmed].filter(([n, id]) => kept.get(n) !== id)).toEqual([])
     expect(datas(client).slice(0, -1)).toEqual(numbers(1, client.events.length - 1))
     // What anybody was shown before the kill was kept.
     expect(start.events.filter(({ id }) => !ids.includes(id))).toEqual([])
@@ -384,6 +386,23 @@ describe('a server that is killed', () => {
     })
     await rest.until(() => rest.events.at(-1)?.data === 'end')
     expect([...datas(start), ...datas(rest).slice(0, -1)]).toEqual(datas(client).slice(0, -1))
+  })
+})
+
+describe('a restored backup', () => {
+  // The design says that the epoch is renewed then; open until it is decided when and by whom.
+  test.failing('makes no hole for a cursor that was beyond the head once', async () => {
+    const on = serve({ database: temporary() })
+    declare(on.hub)
+    for (const n of numbers(1, 5)) await on.hub.publish('room:1', n)
+    const ahead = `${on.hub.log.epoch}.8`
+    const url = `${on.url}/stream?topic=room:1`
+    await live(await connect(url, { lastEventId: ahead }))
+    for (const n of numbers(6, 10)) await on.hub.publish('room:1', `<p>${n}</p>`)
+    const client = await connect(url, { lastEventId: ahead })
+    await live(client)
+    await client.until(() => client.raw.includes('<p>10</p>'))
+    expect(client.raw).toContain('<p>6</p>')
   })
 })
 

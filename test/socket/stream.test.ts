@@ -564,6 +564,23 @@ describe('sources', () => {
     }
   })
 
+  test('C-11 are started again for who comes after a failure, also while another connection names it', async () => {
+    const on = serve()
+    let starts = 0
+    const manager = jobs(on, {
+      source: async function* () {
+        yield ++starts
+        if (starts === 1) throw new Error('boom')
+      },
+    })
+    manager.register({ name: 'other', kind: 'log', render: (line: string) => line })
+    const both = await connect(`${on.url}/stream/job?id=1`)
+    await both.until(() => both.raw.includes('role="alert"'))
+    const late = await connect(`${on.url}/stream/job/s?id=1`)
+    await late.until(() => late.ended)
+    expect(starts).toBe(2)
+  })
+
   test('C-12 run once for all viewers; who comes later gets no line twice and misses none', async () => {
     const on = serve({ limits: { grace: 50 } })
     const starts: string[] = []

@@ -10,9 +10,8 @@
  */
 import type { Socket } from 'bun'
 
-/** An event as a browser would dispatch it. */
+/** An event as a browser would dispatch it; the id may be that of an earlier one. */
 export interface Received {
-  /** The Last-Event-ID at that moment, its own or an earlier one. */
   id: string
   name: string
   data: string
@@ -33,9 +32,8 @@ export class EventStream {
 
   push(bytes: Uint8Array): string {
     const decoded = this.#decoder.decode(bytes, { stream: true })
-    if (decoded === '') return ''
     const text = this.#afterCr && decoded.startsWith('\n') ? decoded.slice(1) : decoded
-    this.#afterCr = decoded.endsWith('\r')
+    if (decoded !== '') this.#afterCr = decoded.endsWith('\r')
     const lines = (this.#rest + text).split(/\r\n|\r|\n/)
     this.#rest = lines.pop() ?? ''
     for (const line of lines) this.#line(line)
@@ -45,13 +43,10 @@ export class EventStream {
   #line(line: string): void {
     if (line === '') return this.#dispatch()
     const colon = line.indexOf(':')
-    if (colon === 0) {
-      this.comments.push(line.slice(1))
-      return
-    }
-    const field = colon < 0 ? line : line.slice(0, colon)
-    const value = colon < 0 ? '' : line.slice(colon + 1).replace(/^ /, '')
-    if (field === 'data') this.#data.push(value)
+    const [field, rest] = colon < 0 ? [line, ''] : [line.slice(0, colon), line.slice(colon + 1)]
+    const value = rest.replace(/^ /, '')
+    if (colon === 0) this.comments.push(line.slice(1))
+    else if (field === 'data') this.#data.push(value)
     else if (field === 'event') this.#name = value
     else if (field === 'id' && !value.includes('\0')) this.#id = value
     else if (field === 'retry' && /^[0-9]+$/.test(value)) this.retry = Number(value)
@@ -59,10 +54,8 @@ export class EventStream {
 
   #dispatch(): void {
     this.lastEventId = this.#id
-    if (this.#data.length > 0) {
-      const name = this.#name || 'message'
-      this.events.push({ id: this.#id, name, data: this.#data.join('\n') })
-    }
+    const event = { id: this.#id, name: this.#name || 'message', data: this.#data.join('\n') }
+    if (this.#data.length > 0) this.events.push(event)
     this.#data = []
     this.#name = ''
   }
@@ -81,16 +74,12 @@ const opened = new Set<Client>()
 
 /** Ends all clients that were opened in this process. */
 export function cutAll(): void {
-  for (const client of opened) client.cut()
-  opened.clear()
+  for (const client of opened) if (opened.delete(client)) client.cut()
 }
 
 /** Sends a request to 127.0.0.1 and resolves when the head of the response is there. */
-export async function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
-  const client = new Client()
-  opened.add(client)
-  await client.open(new URL(url), options)
-  return client
+export function connect(url: string, options: ConnectOptions = {}): Promise<Client> {
+  return new Client().open(new URL(url), options)
 }
 
 /** One request and its response, however long that takes. */
@@ -101,23 +90,19 @@ export class Client extends EventStream {
   ended = false
   #body: string[] = []
   #socket: Socket<undefined> | undefined
-  #bytes: Uint8Array<ArrayBufferLike> = new Uint8Array(0)
+  #bytes = Buffer.alloc(0)
   /** Bytes to come of the body or chunk; undefined where a chunk's size is to be read. */
   #left: number | undefined
   #chunked = false
   #waiting = new Set<() => unknown>()
 
-  /** The body without its chunked encoding. */
   get raw(): string {
     return this.#body.join('')
   }
 
   async open(url: URL, { method = 'GET', headers, lastEventId, path }: ConnectOptions) {
-    const given: Record<string, string> = {
-      host: url.host,
-      accept: 'text/event-stream',
-      ...headers,
-    }
+    opened.add(this)
+    const given: Record<string, string> = { host: url.host, ...headers }
     if (lastEventId !== undefined) given['last-event-id'] = lastEventId
     const fields = Object.entries(given).map(([name, value]) => `${name}: ${value}\r\n`)
     const head = `${method} ${path ?? url.pathname + url.search} HTTP/1.1\r\n${fields.join('')}\r\n`
@@ -127,11 +112,11 @@ export class Client extends EventStream {
       socket: {
         data: (_, bytes) => this.#take(bytes),
         close: () => this.#end(),
-        end: () => this.#end(),
       },
     })
     this.#socket.write(head)
     await this.until(() => this.status > 0 || this.ended)
+    return this
   }
 
   /** Resolves when it holds, looked at whenever something arrives. */
@@ -139,7 +124,7 @@ export class Client extends EventStream {
     if (predicate()) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const look = () => predicate() && resolve()
-    const timer = setTimeout(() => reject(new Error(this.#report(within))), within)
+    const timer = setTimeout(() => reject(this.#late(within)), within)
     this.#waiting.add(look)
     await promise.finally(() => {
       clearTimeout(timer)
@@ -147,14 +132,9 @@ export class Client extends EventStream {
     })
   }
 
-  /** Reads no more, so that the buffers between here and the server fill. */
-  pause(): void {
-    this.#socket?.pause()
-  }
-
-  resume(): void {
-    this.#socket?.resume()
-  }
+  /** Reads no more until `resume`, so that the buffers between here and the server fill. */
+  pause = () => this.#socket?.pause()
+  resume = () => this.#socket?.resume()
 
   /** Cuts the connection at once, without a word. */
   cut(): void {
@@ -168,27 +148,24 @@ export class Client extends EventStream {
   }
 
   #take(bytes: Uint8Array): void {
-    this.#bytes = this.#bytes.byteLength > 0 ? Buffer.concat([this.#bytes, bytes]) : bytes.slice()
+    this.#bytes = Buffer.concat([this.#bytes, bytes])
     if (this.status === 0) this.#head()
     if (this.status > 0) this.#decode()
     for (const look of [...this.#waiting]) look()
   }
 
   #head(): void {
-    const end = Buffer.from(this.#bytes).indexOf('\r\n\r\n')
+    const end = this.#bytes.indexOf('\r\n\r\n')
     if (end < 0) return
-    const [line = '', ...fields] = Buffer.from(this.#bytes.subarray(0, end))
-      .toString()
-      .split('\r\n')
-    for (const field of fields) {
-      const colon = field.indexOf(':')
-      this.headers[field.slice(0, colon).toLowerCase()] = field.slice(colon + 1).trim()
+    const head = this.#bytes.toString('latin1', 0, end)
+    for (const [, name = '', value = ''] of head.matchAll(/\r\n([^:]+):\s*(.*)/g)) {
+      this.headers[name.toLowerCase()] = value
     }
     this.#chunked = this.headers['transfer-encoding'] === 'chunked'
     const length = Number(this.headers['content-length'] ?? Number.POSITIVE_INFINITY)
     if (!this.#chunked) this.#left = length
     this.#bytes = this.#bytes.subarray(end + 4)
-    this.status = Number(line.split(' ')[1])
+    this.status = Number(head.split(' ')[1])
     if (length === 0) this.#end()
   }
 
@@ -207,9 +184,7 @@ export class Client extends EventStream {
 
   /** Reads the size of a chunk, and the line end of the one before; false when it is not there yet. */
   #size(): boolean {
-    const size = /^(?:\r\n)?([0-9a-f]+)[^\r]*\r\n/i.exec(
-      Buffer.from(this.#bytes.subarray(0, 64)).toString('latin1'),
-    )
+    const size = /^(?:\r\n)?([0-9a-f]+)[^\r]*\r\n/i.exec(this.#bytes.toString('latin1', 0, 64))
     if (!size?.[1]) return false
     this.#bytes = this.#bytes.subarray(size[0].length)
     this.#left = Number.parseInt(size[1], 16)
@@ -217,9 +192,8 @@ export class Client extends EventStream {
     return true
   }
 
-  #report(within: number): string {
-    const { status, ended, events, raw } = this
-    const last = JSON.stringify(events.slice(-3)).slice(-300)
-    return `Not within ${within} ms: ${status}, ended ${ended}, ${events.length} events, last ${last}; ${raw.slice(-300)}`
+  #late(within: number): Error {
+    const state = { ...this, events: this.events.length, raw: this.raw.slice(-500) }
+    return new Error(`Not within ${within} ms: ${JSON.stringify(state)}`)
   }
 }

@@ -14,10 +14,12 @@ import {
   ProgressBar,
   StatusBadge,
   StreamElement,
+  TopicElement,
   tableRow,
 } from '../../components'
 import { Hub } from '../../src/hub'
 import { MultiStreamManager } from '../../src/manager'
+import { topic } from '../../src/topic'
 
 interface Thing {
   id: string
@@ -99,6 +101,9 @@ const components: Record<string, (word: string) => JSX.Element> = {
       columns: [{ header: word, stream: 'text', class: word }],
     }),
   ProgressBar: (word) => <ProgressBar label={word} text={word} value={1} {...everywhere(word)} />,
+  TopicElement: (word) => (
+    <TopicElement hub={hub} topic={topic('room', idFrom(word))} content="" {...everywhere(word)} />
+  ),
   StatusBadge: (word) => <StatusBadge state={word} {...everywhere(word)} />,
   LogView: (word) => (
     <LogView

@@ -48,6 +48,7 @@ function declare(hub: Hub) {
       kind: 'state',
       source: async function* () {},
       render: (speed) => `${speed} MB/s`,
+      final: () => null,
     })
     .register<'lines', Line>({
       name: 'lines',

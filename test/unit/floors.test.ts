@@ -11,7 +11,7 @@ import ts from 'typescript'
 const floors: { name: string; files: string[] }[] = [
   {
     name: '0 words',
-    files: ['src/{topic,sse,swap,fragment,html}.ts'],
+    files: ['src/{topic,sse,swap,fragment,html,slot}.ts'],
   },
   {
     name: '1 ground',

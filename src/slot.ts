@@ -1,0 +1,21 @@
+import type { Attributes } from './html'
+import type { Topic } from './topic'
+
+/** The attributes of an element that opens a connection, for itself or for the slots inside it. */
+export function connectAttributes(address: string): Attributes {
+  return { 'hx-ext': 'sse', 'sse-connect': address, 'sse-close': 'done' }
+}
+
+/**
+ * The attributes of an element that shows a topic.
+ *
+ * @param swap how content is put into it. @default 'beforeend' for kind log, else 'innerHTML'
+ */
+export function slotAttributes(
+  topic: Topic,
+  kind: 'log' | 'state' | 'signal',
+  swap = kind === 'log' ? 'beforeend' : 'innerHTML',
+): Attributes {
+  // Both are inherited, so a slot that did not say them would follow its surroundings.
+  return { 'sse-swap': topic, 'hx-swap': swap, 'hx-target': 'this' }
+}
