@@ -88,7 +88,11 @@ export class Contents<Entity> {
 
   /** What stands where a source or render has failed. */
   failed({ kind }: AnyStream<Entity>, id: string, error: unknown): Html {
-    if (this.#options.failed) return this.#options.failed(id, error)
+    try {
+      if (this.#options.failed) return this.#options.failed(id, error)
+    } catch (another) {
+      this.#hub.report(another)
+    }
     const as = kind === 'log' ? 'li' : 'span'
     return `<${as}${attributes({ class: 'hw-failed', role: 'alert' })}>Failed</${as}>`
   }

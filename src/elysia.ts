@@ -16,16 +16,19 @@ export function headwater(hub: Hub) {
   const serve = ({ request, server }: { request: Request; server: unknown }) =>
     hub.fetch(request, { server: (server as Bun.Server<unknown> | null) ?? undefined })
   const check = process.env.NODE_ENV === 'production' ? undefined : printer()
-  return new Elysia({ name: 'headwater', seed: hub.path })
-    .onRequest(({ request }) =>
-      hub.serves(new URL(request.url).pathname) ? undefined : hub.enter(request),
-    )
-    .onAfterHandle({ as: 'global' }, ({ set, responseValue }) => {
-      if (hub.current?.addressed) set.headers['cache-control'] ??= 'private, no-store'
-      check?.(responseValue)
-    })
-    .all(hub.path, serve)
-    .all(`${hub.path}/*`, serve)
+  return (
+    new Elysia({ name: 'headwater', seed: hub.path })
+      .onRequest(({ request }) =>
+        hub.serves(new URL(request.url).pathname) ? undefined : hub.enter(request),
+      )
+      // Pages of errors too, which `onAfterHandle` does not see.
+      .mapResponse({ as: 'global' }, ({ set, responseValue }) => {
+        if (hub.current?.addressed) set.headers['cache-control'] ??= 'private, no-store'
+        check?.(responseValue)
+      })
+      .all(hub.path, serve)
+      .all(`${hub.path}/*`, serve)
+  )
 }
 
 /** Prints each warning of whole pages once. */

@@ -138,6 +138,7 @@ export class Runs<Entity> {
         if (failed) return this.#fail(of, stream, id, failed.error)
         await hub.end(of, { kept: how === 'whole' })
       },
+      onError: (error) => hub.report(error, of),
       over: (left) => {
         this.#runs.delete(of)
         if (!left) this.#shown.delete(of)
@@ -161,7 +162,8 @@ export class Runs<Entity> {
 /** Items of a state are not waited for, or their pace would be the source's; the same again is not sent. */
 class StateItems {
   #shown: Rendered
-  #all: Promise<unknown> = Promise.resolve()
+  #pending = new Set<Promise<unknown>>()
+  #failure: { error: unknown } | undefined
 
   once(render: () => Rendered | Promise<Rendered>): () => Promise<Rendered> {
     return async () => {
@@ -173,16 +175,18 @@ class StateItems {
   }
 
   add(published: Promise<unknown>, onError: (error: unknown) => void): void {
-    published.catch(onError)
-    this.#all = Promise.all([this.#all, published])
-    this.#all.catch(() => {})
+    this.#pending.add(published)
+    published
+      .catch((error) => {
+        this.#failure ??= { error }
+        onError(error)
+      })
+      .finally(() => this.#pending.delete(published))
   }
 
   /** Waits for all of them. */
-  failure(): Promise<{ error: unknown } | undefined> {
-    return this.#all.then(
-      () => undefined,
-      (error) => ({ error }),
-    )
+  async failure(): Promise<{ error: unknown } | undefined> {
+    await Promise.allSettled(this.#pending)
+    return this.#failure
   }
 }

@@ -27,7 +27,7 @@ type Ready<Item> = AsyncIterable<Item> | Iterable<Item> | Item
  */
 export type Source<Item> = ((id: string, context: SourceContext) => Items<Item>) | Items<Item>
 
-/** A list that is filled while it is read. Read it once. */
+/** A list that is filled while it is read. Who stops reading leaves what is unread to the next reader. */
 export class Queue<Item> implements AsyncIterable<Item> {
   #items: Item[] = []
   #ended = false
@@ -45,16 +45,30 @@ export class Queue<Item> implements AsyncIterable<Item> {
     this.#wake?.()
   }
 
-  async *[Symbol.asyncIterator](): AsyncGenerator<Item, void, undefined> {
-    for (;;) {
-      while (this.#items.length > 0) yield this.#items.shift() as Item
-      if (this.#ended) return
-      await new Promise<void>((wake) => {
-        this.#wake = wake
-      })
+  [Symbol.asyncIterator](): AsyncIterator<Item, undefined> {
+    let left = false
+    const over = { done: true, value: undefined } as const
+    return {
+      next: async () => {
+        while (!left && this.#items.length === 0 && !this.#ended) {
+          await new Promise<void>((wake) => {
+            this.#wake = wake
+          })
+        }
+        if (left || this.#items.length === 0) return over
+        return { done: false, value: this.#items.shift() as Item }
+      },
+      return: async () => {
+        left = true
+        this.#wake?.()
+        return over
+      },
     }
   }
 }
+
+/** How a source ended by itself. */
+export type Ending = 'whole' | 'late' | { error: unknown }
 
 /** What a run needs to know. Times in milliseconds. */
 export interface RunOptions<Item> {
@@ -73,8 +87,10 @@ export interface RunOptions<Item> {
   /** Whether a plain function is to be asked again. */
   again(): Awaitable<boolean>
   publish(item: Item): Awaitable<unknown>
-  /** Called when the source has no more, has thrown, or took too long; not when it was stopped. */
-  ended(how: 'whole' | 'late' | { error: unknown }): Awaitable<void>
+  /** Called when the source has no more, has failed, or took too long; not when it was stopped. */
+  ended(how: Ending): Awaitable<void>
+  /** Told when {@link ended} or the lease fails. */
+  onError(error: unknown): void
   /** Called last. `left`: it was stopped because nobody looked on any more. */
   over(left: boolean): void
 }
@@ -83,6 +99,8 @@ export interface RunOptions<Item> {
 const patience = 1_000
 /** How often a plain function is asked, in milliseconds. */
 const usualInterval = 1_000
+
+const interrupted = Symbol('interrupted')
 
 /** One run of a source. */
 export class Run<Item> {
@@ -93,12 +111,14 @@ export class Run<Item> {
   #leaving: Timer | undefined
   #late: Timer | undefined
   #left = false
-  #failed = Promise.withResolvers<never>()
+  /** Why it was interrupted, if not from outside. */
+  #ending: Ending | undefined
+  #wake: (() => void) | undefined
+  /** The item that is on its way. */
+  #publishing: Awaitable<unknown>
 
   constructor(options: RunOptions<Item>) {
     this.#options = options
-    // It may fail when nobody waits any more.
-    this.#failed.promise.catch(() => {})
     this.whenOver = this.#go()
   }
 
@@ -118,64 +138,83 @@ export class Run<Item> {
 
   /** Ends it as if the source had thrown. */
   fail(error: unknown): void {
-    this.#failed.reject(error)
+    this.#interrupt({ error })
   }
 
   /** Stops it at once. */
   stop(): void {
+    this.#interrupt(undefined)
+  }
+
+  #interrupt(ending: Ending | undefined): void {
     clearTimeout(this.#leaving)
     clearTimeout(this.#late)
+    if (this.#abort.signal.aborted) return
+    this.#ending = ending
     this.#abort.abort()
+    this.#wake?.()
   }
 
   async #go(): Promise<void> {
-    const { name, registry, timeout, ready, ended, over } = this.#options
+    const { name, registry, ready, ended, over, onError } = this.#options
     const { signal } = this.#abort
     let leased = false
+    let ending: Ending | undefined
     try {
       if (!(await ready())) return
-      while (!signal.aborted && !registry.take(name)) await sleep(patience, signal)
-      if (signal.aborted) return
-      leased = true
-      const late = new Promise<'late'>((resolve) => {
-        if (timeout !== undefined) this.#late = setTimeout(() => resolve('late'), timeout)
-      })
-      const how = await Promise.race([this.#run(), late, this.#failed.promise])
-      if (how !== 'stopped') await ended(how)
+      while (!signal.aborted) {
+        leased = registry.take(name)
+        if (leased) break
+        await sleep(patience, signal)
+      }
+      if (leased && !signal.aborted) ending = await this.#run()
     } catch (error) {
-      if (!signal.aborted) await ended({ error })
+      // What a source throws because it was told to stop is no failure.
+      ending = signal.aborted ? this.#ending : { error }
     } finally {
+      // First, or it would go on publishing behind its own end.
       this.stop()
-      if (leased) registry.release(name)
+      await quietly(this.#publishing)
+      if (ending) await reporting(onError, () => ended(ending as Ending))
+      if (leased) await reporting(onError, () => registry.release(name))
       over(this.#left)
     }
   }
 
-  async #run(): Promise<'whole' | 'stopped'> {
-    const { publish } = this.#options
-    const { signal } = this.#abort
-    const stopped = new Promise<'stopped'>((resolve) => {
-      signal.addEventListener('abort', () => resolve('stopped'), { once: true })
-    })
-    const items = this.#items()
+  async #run(): Promise<Ending | undefined> {
+    const { timeout, publish } = this.#options
+    if (timeout !== undefined) this.#late = setTimeout(() => this.#interrupt('late'), timeout)
+    const items = await this.#unlessInterrupted(this.#open())
+    if (items === interrupted) return this.#ending
     for (;;) {
-      const next = items.next()
-      const turn = await Promise.race([next, stopped])
-      if (turn === 'stopped' || signal.aborted) {
-        // A source that does not look at its signal finds out when it wakes up.
-        next.catch(() => {})
-        items.return().catch(() => {})
-        return 'stopped'
-      }
+      const turn = await this.#unlessInterrupted(items.next())
+      if (turn === interrupted) break
       if (turn.done) return 'whole'
-      if (turn.value !== null && turn.value !== undefined) await publish(turn.value)
+      if (turn.value === null || turn.value === undefined) continue
+      this.#publishing = publish(turn.value)
+      if ((await this.#unlessInterrupted(this.#publishing)) === interrupted) break
     }
+    // A source that does not look at its signal finds out when it wakes up.
+    quietly(items.return?.())
+    return this.#ending
   }
 
-  async *#items(): AsyncGenerator<Item, void, undefined> {
-    const { source, id, interval, after, again } = this.#options
+  /** No promise outlives the turn: one that all turns raced against would keep every item. */
+  #unlessInterrupted<T>(value: Awaitable<T>): Promise<T | typeof interrupted> {
+    if (this.#abort.signal.aborted) {
+      quietly(value)
+      return Promise.resolve(interrupted)
+    }
+    return new Promise((resolve, reject) => {
+      this.#wake = () => resolve(interrupted)
+      Promise.resolve(value).then(resolve, reject)
+    })
+  }
+
+  async #open(): Promise<AsyncIterator<Item> | Iterator<Item>> {
+    const { source, id, after } = this.#options
     const { signal } = this.#abort
-    if (source === undefined) return await forever(signal)
+    if (source === undefined) return { next: () => new Promise(() => {}) }
     const context = { signal, after: await after() }
     const ask = () =>
       typeof source === 'function'
@@ -183,33 +222,49 @@ export class Run<Item> {
         : source
     const made = ask()
     const items = await made
-    if (isIterable<Item>(items)) return yield* items
-    yield items as Item
-    const asked = typeof source === 'function' && (interval !== undefined || !isPromise(made))
+    if (typeof items === 'object' && items !== null) {
+      if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]()
+      if (Symbol.iterator in items) return items[Symbol.iterator]()
+    }
+    return this.#polled(items as Item, ask, typeof source === 'function' && !isPromise(made))
+  }
+
+  async *#polled(
+    first: Item,
+    ask: () => Items<Item>,
+    plain: boolean,
+  ): AsyncGenerator<Item, void, undefined> {
+    const { source, interval, again } = this.#options
+    yield first
+    const asked = plain || (typeof source === 'function' && interval !== undefined)
     while (asked && (await again())) {
-      await sleep(interval ?? usualInterval, signal)
-      if (signal.aborted) return
+      await sleep(interval ?? usualInterval, this.#abort.signal)
       yield (await ask()) as Item
     }
   }
 }
 
-function isIterable<Item>(value: unknown): value is AsyncIterable<Item> | Iterable<Item> {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    (Symbol.asyncIterator in value || Symbol.iterator in value)
-  )
+async function quietly(value: Awaitable<unknown>): Promise<void> {
+  try {
+    await value
+  } catch {
+    // Who waits for it has been told, or does not care any more.
+  }
+}
+
+async function reporting(
+  onError: (error: unknown) => void,
+  act: () => Awaitable<void>,
+): Promise<void> {
+  try {
+    await act()
+  } catch (error) {
+    onError(error)
+  }
 }
 
 function isPromise(value: unknown): boolean {
   return typeof value === 'object' && value !== null && 'then' in value
-}
-
-function forever(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    signal.addEventListener('abort', () => resolve(), { once: true })
-  })
 }
 
 /** Ends early, without an error, when aborted. */

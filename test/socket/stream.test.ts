@@ -183,6 +183,51 @@ describe('a new stream', () => {
   })
 })
 
+describe('a source that ends badly', () => {
+  test('C-04 that is late does not publish behind its own end', async () => {
+    for (let round = 0; round < 10; round++) {
+      const on = serve()
+      jobs(on, {
+        kind: 'state',
+        timeout: 100,
+        source: async function* () {
+          for (let n = 0; ; n++) {
+            yield n
+            await Bun.sleep(1)
+          }
+        },
+        render: async (n) => {
+          await Bun.sleep(1)
+          return `${n}`
+        },
+      })
+      const client = await connect(`${on.url}/stream/job/s?id=1`)
+      await client.until(() => client.ended)
+      expect(client.events.at(-1)?.name).toBe('done')
+    }
+  })
+
+  test('C-12 a queue keeps for the next viewer what came when nobody looked on', async () => {
+    const on = serve({ limits: { grace: 20 } })
+    const queue = new Queue<number>()
+    jobs(on, { source: () => queue })
+    const leases = on.hub.db.$client.query('select * from hw_lease')
+    const first = await connect(`${on.url}/stream/job/s?id=1`)
+    queue.push(1)
+    await first.until(() => first.events.length === 1)
+    first.cut()
+    await settled(() => on.hub.stats().active === 0 && leases.all().length === 0)
+    queue.push(2)
+    queue.push(3)
+    const second = await connect(`${on.url}/stream/job/s?id=1`)
+    await second.until(() => texts(second).join().includes('3'))
+    queue.push(4)
+    await second.until(() => texts(second).join().includes('4'))
+    const { items } = await on.hub.history('job:1:s')
+    expect(items.map(({ html }) => html.replace(/<[^>]*>/g, ''))).toEqual(['1', '2', '3', '4'])
+  })
+})
+
 describe('leaving', () => {
   test("C-05 while the source is idle runs the source's finally and returns all counts to zero", async () => {
     const on = serve({ limits: { grace: 50, heartbeat: 50 } })
@@ -207,7 +252,8 @@ describe('leaving', () => {
     on.hub.registry.flush()
     const rows = on.hub.db.$client.query('select state, reason from hw_connection').all()
     expect(rows).toEqual([{ state: 'closed', reason: 'left' }])
-    expect(on.hub.db.$client.query('select * from hw_lease').all()).toEqual([])
+    const leases = on.hub.db.$client.query('select * from hw_lease')
+    await settled(() => leases.all().length === 0)
   })
 
   test('C-05 C-12 and coming back within the grace goes on with the same run', async () => {
