@@ -16,6 +16,7 @@ CREATE TABLE `hw_connection` (
 );
 --> statement-breakpoint
 CREATE INDEX `hw_connection_node` ON `hw_connection` (`node`,`state`);--> statement-breakpoint
+CREATE INDEX `hw_connection_seen` ON `hw_connection` (`seen_at`);--> statement-breakpoint
 CREATE TABLE `hw_event` (
 	`seq` integer PRIMARY KEY AUTOINCREMENT NOT NULL,
 	`topic` text NOT NULL,

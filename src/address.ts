@@ -7,11 +7,13 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 
+const hour = 60 * 60 * 1_000
+
 /** What of a URL's query an address vouches for. */
 const scope = ['all', 'id', 'topic']
 
-/** Why an address was refused. */
-export type Refusal = 'unsigned' | 'malformed' | 'expired' | 'forged'
+/** Why an address is not good. */
+export type AddressFault = 'unsigned' | 'malformed' | 'expired' | 'forged'
 
 /** Signs and verifies with a list of secrets: the first signs, all verify. */
 export class Signer {
@@ -38,7 +40,7 @@ export class Signer {
   }
 
   /** Says why not, or nothing when the address is good for this viewer. */
-  refuse(path: string, query: URLSearchParams, viewer?: string): Refusal | undefined {
+  refuse(path: string, query: URLSearchParams, viewer?: string): AddressFault | undefined {
     const [exp, sig] = [query.get('exp'), query.get('sig')]
     if (exp === null && sig === null) return 'unsigned'
     if (!exp || !sig || !/^-?\d{1,16}$/.test(exp) || !/^[\w-]{43}$/.test(sig)) return 'malformed'
@@ -50,6 +52,20 @@ export class Signer {
     if (!good) return 'forged'
     return Number(exp) < Date.now() ? 'expired' : undefined
   }
+}
+
+/**
+ * The point in time until which an address is good.
+ *
+ * @param expires milliseconds from now, or a point in time
+ * @param usual milliseconds from now
+ */
+export function expiryOf(expires: number | Date | undefined, usual: number): number {
+  if (expires instanceof Date) return expires.getTime()
+  // Rounded, so that a page that is rendered again has the same addresses.
+  if (expires === undefined) return Math.ceil((Date.now() + usual) / hour) * hour
+  // No duration is that long; it is a point in time.
+  return expires > 1e12 ? expires : Date.now() + expires
 }
 
 function claim(path: string, query: URLSearchParams, viewer: string | undefined): string {

@@ -14,6 +14,8 @@ export interface Opening {
   topics: readonly Pattern[]
   /** Topics that have ended by the app's word, whatever the log says. */
   ended: readonly Topic[]
+  /** Topics that have not, by the same. */
+  open: readonly Topic[]
   /** Frames that are sent before anything else. */
   first: readonly string[]
   /** The event id up to which the reader has everything. */
@@ -48,6 +50,7 @@ export class Connection {
   readonly record: ConnectionRecord
   readonly topics: readonly Pattern[]
   readonly endedBefore: readonly Topic[]
+  readonly openBefore: readonly Topic[]
   readonly asked: string | undefined
   /** Everything up to this number has been written, or was not meant for it. */
   cursor = 0
@@ -56,9 +59,10 @@ export class Connection {
   #controller: DirectController | undefined
   #onEnd: ((reason: Reason) => void) | undefined
 
-  constructor({ topics, ended, first, cursor, record, retry }: Opening) {
+  constructor({ topics, ended, open, first, cursor, record, retry }: Opening) {
     this.topics = topics
     this.endedBefore = ended
+    this.openBefore = open
     this.asked = cursor
     this.record = record
     this.#opening = retryHint(retry) + comment + first.join('')

@@ -21,6 +21,8 @@ export interface TopicOptions {
    * @default the newest state of each key; of kind `log` the newest 200
    */
   snapshot?: Snapshot | undefined
+  /** @internal Counts before the app's own declarations. */
+  first?: boolean
 }
 
 /** What holds for a topic. */
@@ -34,14 +36,18 @@ export interface Declaration {
 
 const keepDefault: Keep = { count: 1_000, age: 24 * 60 * 60 * 1_000 }
 
-/** What an app has declared; the first declaration that fits a topic counts. */
+/** What was declared; that of a manager counts before the app's, and of these the first that fits. */
 export class Declarations {
   #all: Declaration[] = []
   #found = new Map<Topic, Declaration>()
 
-  /** @throws TypeError for a pattern that is none. */
+  /**
+   * @param options.first for the topics of a manager, which no wider pattern may open
+   * @throws TypeError for a pattern that is none.
+   */
   add(pattern: string, options: TopicOptions): void {
-    this.#all.push({
+    const at = options.first ? 0 : this.#all.length
+    this.#all.splice(at, 0, {
       pattern: asPattern(pattern),
       kind: options.kind ?? 'log',
       keep: { ...keepDefault, ...options.keep },

@@ -103,10 +103,11 @@ export class Delivery {
   join(connection: Connection, open: readonly Pattern[]): void {
     if (connection.ended) return
     if (open.length === 0) return this.#finish(connection)
-    const group = this.#groupFor(connection.topics, open)
-    while (!group.idle && group.live.size > 0) this.#flushGroup(group)
-    if (group.over) return this.#finish(connection)
-    group.live.add(connection)
+    const before = this.#groupFor(connection.topics, open)
+    while (!before.idle && before.live.size > 0) this.#flushGroup(before)
+    if (before.over) return this.#finish(connection)
+    // The last of them may have gone while it was written to, and its group with it.
+    this.#groupFor(connection.topics, open).live.add(connection)
     for (const topic of open) this.#onViewers(topic, true)
   }
 
@@ -126,6 +127,7 @@ export class Delivery {
         seq: event.seq,
         topic: event.topic,
         bytes: text === undefined ? undefined : encode(text),
+        isEnd: event.form === 'end',
       }
       for (const group of groups) {
         group.push(due)

@@ -4,7 +4,7 @@
  * Everything is checked before the first byte: an EventSource that is refused stops or comes back later, one
  * that is opened and then closed comes back for ever.
  */
-import type { Refusal as Reason, Signer } from './address'
+import type { AddressFault, Signer } from './address'
 import { serveAsset } from './assets'
 import type { BunServer } from './connection'
 import type { Declarations, Guard } from './declarations'
@@ -21,11 +21,7 @@ export interface Asked {
   guards: readonly { guard: Guard; subject: string }[]
   entity?: string | undefined
   /** Called once access was granted. */
-  open(): Awaitable<{
-    topics: readonly Pattern[]
-    ended: readonly Topic[]
-    first: readonly string[]
-  }>
+  open(): Awaitable<Pick<Connect, 'topics' | 'ended' | 'open' | 'first'>>
 }
 
 /** A part of the hub's path, such as a manager's. */
@@ -50,6 +46,8 @@ export interface Connect {
   server?: BunServer | undefined
   /** Topics that have ended by the app's word. */
   ended?: readonly Topic[]
+  /** Topics that have not ended by the app's word, even if the log says so. */
+  open?: readonly Topic[]
   /** Frames sent first. */
   first?: readonly string[]
 }
@@ -68,7 +66,7 @@ export interface DoorOptions {
   onError: (error: unknown) => void
 }
 
-const why: Record<Reason, string> = {
+const why: Record<AddressFault, string> = {
   unsigned: 'This stream needs a signed address; render it with hub.address() or a manager.',
   malformed: 'The address is damaged; reload the page.',
   expired: 'The address has expired; reload the page.',
@@ -109,25 +107,28 @@ export class Door {
     rest: string,
     server: BunServer | undefined,
   ): Promise<Response> {
+    if (rest.startsWith('-/') && request.method === 'HEAD') return this.#asset(rest)
     if (request.method !== 'GET') {
       throw new Refusal(405, `Streams are opened with GET, not ${request.method}.`, {
         allow: 'GET',
       })
     }
-    if (rest.startsWith('-/')) {
-      const found = serveAsset(rest.slice(2))
-      if (!found) throw new Refusal(404, 'There is no such file; reload the page.')
-      return found
-    }
+    if (rest.startsWith('-/')) return this.#asset(rest)
     if (request.headers.get('sec-fetch-site') === 'cross-site') {
       throw new Refusal(403, 'Streams are not given to pages of other sites.')
     }
     const asked = await this.#ask(url, rest)
     const viewer = await this.#options.viewer?.(request)
     await this.#guard(request, url, asked, viewer)
-    const { topics, ended, first } = await asked.open()
     const { kind, entity } = asked
-    return this.#options.connect(request, { kind, entity, topics, ended, first, viewer, server })
+    const opened = await asked.open()
+    return this.#options.connect(request, { kind, entity, viewer, server, ...opened })
+  }
+
+  #asset(rest: string): Response {
+    const found = serveAsset(rest.slice(2))
+    if (!found) throw new Refusal(404, 'There is no such file; reload the page.')
+    return found
   }
 
   async #ask({ searchParams }: URL, rest: string): Promise<Asked> {
@@ -167,7 +168,7 @@ export class Door {
     return {
       kind: 'topics',
       guards: guards as Asked['guards'],
-      open: () => ({ topics, ended: [], first: [] }),
+      open: () => ({ topics }),
     }
   }
 

@@ -1,11 +1,13 @@
 import type { Connection } from './connection'
 import type { Pattern, Topic } from './topic'
 
-/** What is due to a group: bytes that all its connections share, or the mark that a topic has ended. */
+/** What is due to a group: bytes that all its connections share, or a mark. */
 export interface Due {
   seq: number
   topic: Topic
   bytes: Uint8Array | undefined
+  /** Whether it is the mark that the topic has ended; with anything else it goes on. */
+  isEnd: boolean
 }
 
 /**
@@ -55,8 +57,8 @@ export class Group {
   ): void {
     const { chunk, events, count } = this.#join(budget)
     const last = this.#due[count - 1]
-    for (const { topic, bytes } of this.#due.splice(0, count)) {
-      if (bytes === undefined) {
+    for (const { topic, isEnd } of this.#due.splice(0, count)) {
+      if (isEnd) {
         if (this.#open.delete(topic)) this.#ended.add(topic)
       } else if (this.#ended.delete(topic)) this.#open.add(topic)
     }

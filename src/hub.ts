@@ -7,7 +7,8 @@
  * A browser that was cut off comes back with the number of the last event it has, reads the log from there,
  * and joins the others.
  */
-import { Signer } from './address'
+import { expiryOf, Signer } from './address'
+import { Admission } from './admission'
 import { type AssetName, asset } from './assets'
 import { type BunServer, Connection } from './connection'
 import { openStore, type Store } from './db'
@@ -20,7 +21,7 @@ import { endKey } from './log/contract'
 import type { AddressOptions, HistoryItem, HubOptions, PublishOptions, Stats } from './options'
 import { currentPage, type Page, pages } from './page'
 import { type Content, type Destination, Publisher } from './publisher'
-import { comeBack, Refusal } from './refusal'
+import { comeBack, printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
 import { asPattern, asTopic, type Pattern, type Topic } from './topic'
@@ -48,8 +49,9 @@ export class Hub {
   #door: Door
   #endpoints = new Map<string, Endpoint>()
   #declarations = new Declarations()
-  #perAddress = new Map<string, number>()
-  #perViewer = new Map<string, number>()
+  #admission: Admission
+  #ownsLog: boolean
+  #unfollow: () => void
   #total = 0
   #draining = false
   #closed = false
@@ -57,12 +59,17 @@ export class Hub {
   constructor(options: HubOptions = {}) {
     this.path = pathOf(options.path ?? '/stream')
     this.limits = { ...defaults, ...options.limits }
+    this.#admission = new Admission(this.limits)
     this.#viewer = options.viewer
     this.#onError = options.onError ?? printError
     this.#store = openStore(options.database ?? ':memory:')
     this.db = this.#store.db
     this.log = options.log ?? sqliteLog(this.#store.client)
-    this.registry = new Registry(this.#store, this.limits)
+    this.#ownsLog = options.log === undefined
+    this.registry = new Registry(this.#store, {
+      lease: this.limits.lease,
+      onError: this.#onError,
+    })
     this.#signer = new Signer(
       options.secret ?? this.registry.constant('secret', () => randomSecret()),
     )
@@ -96,13 +103,13 @@ export class Hub {
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
-    this.log.follow((events) => {
+    this.#unfollow = this.log.follow((events) => {
       this.#delivery.dispatch(events)
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
         if (form === 'end' && kind === 'state') this.#ended(topic)
       }
-    })
+    }, this.#onError)
   }
 
   /**
@@ -161,10 +168,14 @@ export class Hub {
    * @param options.kept whether who comes later is told too @default true
    */
   async end(topic: string, { kept = true } = {}): Promise<void> {
-    await this.append(
-      { topic: asTopic(topic), kind: kept ? 'state' : 'signal', form: 'end', key: endKey },
-      '',
-    )
+    // Of kind signal nothing is kept that could begin it again.
+    const kind = kept && this.kindOf(topic) !== 'signal' ? 'state' : 'signal'
+    await this.append({ topic: asTopic(topic), kind, form: 'end', key: endKey }, '')
+  }
+
+  /** Begins a topic again that has ended. */
+  async begin(topic: string): Promise<void> {
+    await this.append({ topic: asTopic(topic), kind: 'state', form: 'begin', key: endKey }, '')
   }
 
   /** Opens a connection to these topics; whether the request may follow them is the caller's to check. */
@@ -197,7 +208,11 @@ export class Hub {
 
   /** A signed URL that opens these topics, and nothing else. */
   address(topics: readonly string[], options: AddressOptions = {}): string {
+    const most = this.limits.topics
     if (topics.length === 0) throw new TypeError('Expected a topic, got none')
+    if (topics.length > most) {
+      throw new RangeError(`Expected at most ${most} topics, got ${topics.length}; use a pattern`)
+    }
     const query = new URLSearchParams()
     for (const topic of topics) query.append('topic', asPattern(topic))
     return this.sign(this.path, query, 'signed', options)
@@ -208,6 +223,7 @@ export class Hub {
     const page = currentPage(this)
     if (page) page.addressed = true
     if (guard === 'signed') {
+      if (page?.fault !== undefined && options.viewer === undefined) throw page.fault
       const expires = expiryOf(options.expires, this.limits.expires)
       this.#signer.sign(path, query, expires, options.viewer ?? page?.viewer)
     }
@@ -230,7 +246,7 @@ export class Hub {
    */
   async page<T>(request: Request, render: () => T | Promise<T>): Promise<T> {
     const page = this.#newPage()
-    page.viewer = await this.viewer(request)
+    await this.#identify(page, request)
     const rendered = await pages.run(new Map(pages.getStore()).set(this, page), render)
     if (rendered instanceof Response && page.addressed && !rendered.headers.has('cache-control')) {
       rendered.headers.set('cache-control', 'private, no-store')
@@ -242,7 +258,7 @@ export class Hub {
   async enter(request: Request): Promise<void> {
     const page = this.#newPage()
     pages.enterWith(new Map(pages.getStore()).set(this, page))
-    page.viewer = await this.viewer(request)
+    await this.#identify(page, request)
   }
 
   /** The page that is being rendered for this hub. */
@@ -300,7 +316,7 @@ export class Hub {
    */
   async drain({ within = 5_000 } = {}): Promise<void> {
     this.#draining = true
-    await this.#publisher.settle()
+    await Promise.race([this.#publisher.settle(), Bun.sleep(within)])
     this.#delivery.flush()
     const all = [...this.#delivery.connections]
     const slices = Math.min(all.length, Math.max(1, Math.round(within / 50)))
@@ -323,7 +339,8 @@ export class Hub {
     for (const connection of [...this.#delivery.connections]) connection.end('closed')
     this.#trim.close()
     this.registry.close()
-    this.log.close()
+    this.#unfollow()
+    if (this.#ownsLog) this.log.close()
     this.#store.close()
   }
 
@@ -374,6 +391,7 @@ export class Hub {
     const connection = new Connection({
       topics: [...new Set(options.topics)].sort(),
       ended: options.ended ?? [],
+      open: options.open ?? [],
       first: options.first ?? [],
       cursor: cursorOf(request),
       retry: drawRetry(this.limits.retry),
@@ -398,15 +416,13 @@ export class Hub {
     return connection.respond(
       () => {
         this.#total++
-        count(this.#perAddress, address, 1)
-        count(this.#perViewer, viewer, 1)
+        this.#admission.count(address, viewer, 1)
         this.registry.write(connection.record)
         this.#delivery.admit(connection)
         this.#replay.open(connection)
       },
       () => {
-        count(this.#perAddress, address, -1)
-        count(this.#perViewer, viewer, -1)
+        this.#admission.count(address, viewer, -1)
         this.#delivery.remove(connection)
         this.registry.write(connection.record)
       },
@@ -417,16 +433,16 @@ export class Hub {
     if (this.#draining) {
       throw new Refusal(503, 'This server is going down; come back in a moment.', comeBack())
     }
-    const { connections, perAddress, perViewer } = this.limits
-    const full =
-      this.#delivery.connections.size >= connections
-        ? 'The server has as many connections as it grants.'
-        : address !== undefined && (this.#perAddress.get(address) ?? 0) >= perAddress
-          ? `Your network address has ${perAddress} connections open; close some.`
-          : viewer !== undefined && (this.#perViewer.get(viewer) ?? 0) >= perViewer
-            ? `You have ${perViewer} connections open; close some.`
-            : undefined
-    if (full) throw new Refusal(429, full, comeBack())
+    this.#admission.check(address, viewer)
+  }
+
+  /** A page without addresses is nobody's concern; with some it must not be rendered for the wrong viewer. */
+  async #identify(page: Page, request: Request): Promise<void> {
+    try {
+      page.viewer = await this.viewer(request)
+    } catch (error) {
+      page.fault = error
+    }
   }
 
   #newPage(): Page {
@@ -488,34 +504,10 @@ function pathOf(path: string): string {
   return path
 }
 
-const hour = 60 * 60 * 1_000
-
-function expiryOf(expires: number | Date | undefined, usual: number): number {
-  if (expires instanceof Date) return expires.getTime()
-  // Rounded, so that a page that is rendered again has the same addresses.
-  if (expires === undefined) return Math.ceil((Date.now() + usual) / hour) * hour
-  // No duration is that long; it is a point in time.
-  return expires > 1e12 ? expires : Date.now() + expires
-}
-
 function randomSecret(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
 }
 
-function count(counts: Map<string, number>, name: string | undefined, by: 1 | -1): void {
-  if (name === undefined) return
-  const next = (counts.get(name) ?? 0) + by
-  if (next > 0) counts.set(name, next)
-  else counts.delete(name)
-}
-
 function printError(error: unknown, topic?: Topic): void {
   console.error(topic ? `headwater: ${topic}:` : 'headwater:', error)
-}
-
-function printRefusal({ status, message }: Refusal, request: Request): void {
-  const { pathname, searchParams } = new URL(request.url)
-  for (const secret of ['sig', 'exp', 'since']) searchParams.delete(secret)
-  const query = searchParams.size > 0 ? `?${searchParams}`.slice(0, 200) : ''
-  console.warn(`headwater: ${status} ${request.method} ${pathname}${query}: ${message}`)
 }

@@ -35,6 +35,9 @@ export type {
   Streams,
 } from './stream'
 
+/** Of each state there is one value. */
+const stateKey = 'state'
+
 /** The last segment of the topic of an entity's patches. */
 const patches = 'patch'
 
@@ -62,6 +65,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       contents: this.#contents,
       parse: (of) => this.#parse(of),
       publish: (...item) => this.#publish(...item),
+      end: (of) => this.#endAgain(of),
     })
     hub.mount(this)
   }
@@ -89,6 +93,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const any = stream as unknown as AnyStream<Entity>
     this.#streams.set(name, any)
     this.hub.topic(`${this.name}:*:${name}`, {
+      first: true,
       kind,
       keep,
       guard: this.#topicGuard(),
@@ -225,7 +230,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     await Promise.all(names.map((name) => this.hub.end(topic(this.name, id, name))))
   }
 
-  /** Stops the sources of an entity, or that of one stream, and ends the streams until the next publish. */
+  /** Stops the sources of an entity, or that of one stream, and ends the streams until {@link begin} or a publish. */
   async stop(id: string, stream?: keyof Declared & string): Promise<void> {
     const names = stream === undefined ? [...this.#streams.keys()] : [this.#stream(stream).name]
     await Promise.all(
@@ -235,6 +240,14 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         return this.hub.end(to)
       }),
     )
+  }
+
+  /** Begins streams again that have ended, by {@link finish}, {@link stop} or because their source had no more. */
+  async begin(id: string, stream?: keyof Declared & string): Promise<void> {
+    const names =
+      stream === undefined ? [...this.#streams.keys(), patches] : [this.#stream(stream).name]
+    await Promise.all(names.map((name) => this.hub.begin(topic(this.name, id, name))))
+    for (const name of names) this.#runs.begin(topic(this.name, id, name))
   }
 
   /** @internal What a request to its path asks for. */
@@ -324,7 +337,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         topic: topic(this.name, id, name),
         kind,
         form: kind === 'log' ? 'item' : 'slot',
-        key: kind === 'log' ? (key ? String(key(item)) : null) : '',
+        key: kind === 'log' ? (key ? String(key(item)) : null) : stateKey,
       },
       render,
     )
@@ -342,6 +355,14 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     published.then(forget, forget)
   }
 
+  async #endAgain(of: Topic): Promise<void> {
+    const { id, stream } = this.#parse(of)
+    const entity = await this.#options.getEntity(id)
+    const over = entity === null || entity === undefined || !this.isActive(entity)
+    if (over && stream?.kind === 'state') await this.#publishFinal(of, stream, id, entity)
+    await this.hub.end(of)
+  }
+
   async #publishFinal(
     to: Topic,
     stream: AnyStream<Entity>,
@@ -349,19 +370,20 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     entity: Entity | null | undefined,
   ): Promise<void> {
     const [kept] = await this.hub.log.last(to, 1)
-    await this.hub.append({ topic: to, kind: 'state', form: 'slot', key: '' }, async () => {
-      const rendered = await this.#contents.final(stream, id, entity)
+    await this.hub.append({ topic: to, kind: 'state', form: 'slot', key: stateKey }, async () => {
+      const rendered = await this.#contents.finalOrFailed(stream, id, entity)
       return rendered === kept?.data ? null : rendered
     })
   }
 
   #openAll(stream = '*') {
-    return { topics: [asPattern(`${this.name}:*:${stream}`)], ended: [], first: [] }
+    return { topics: [asPattern(`${this.name}:*:${stream}`)] }
   }
 
   async #openSome(streams: AnyStream<Entity>[], ids: string[], patched: boolean) {
     const topics: Pattern[] = []
     const ended: Topic[] = []
+    const open: Topic[] = []
     const first: string[] = []
     for (const id of new Set(ids)) {
       const entity = await this.#options.getEntity(id)
@@ -369,18 +391,21 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       const over = gone || !this.isActive(entity)
       if (patched) {
         topics.push(topic(this.name, id, patches))
-        if (over) ended.push(topic(this.name, id, patches))
+        const to = over ? ended : open
+        to.push(topic(this.name, id, patches))
       }
       for (const stream of streams) {
         const to = topic(this.name, id, stream.name)
         if (over) ended.push(to)
+        // The app's word counts; but of a source that has no more the log's.
+        else if (stream.source === undefined) open.push(to)
         // Of a log that is over, what is kept is its last word.
         if (gone || (over && stream.kind !== 'log')) {
           first.push(...(await this.#contents.finalFrame(stream, id, entity)))
         } else topics.push(to)
       }
     }
-    return { topics, ended, first }
+    return { topics, ended, open, first }
   }
 
   #topicGuard(): Guard<Topic> {
@@ -390,8 +415,8 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   }
 
   #parse(of: Topic): { id: string; stream: AnyStream<Entity> | undefined } {
-    const [, id = '', name = ''] = segmentsOf(of)
-    return { id, stream: this.#streams.get(name) }
+    const [, id = '', name = '', ...more] = segmentsOf(of)
+    return { id, stream: more.length === 0 ? this.#streams.get(name) : undefined }
   }
 
   #stream(name: string): AnyStream<Entity> {

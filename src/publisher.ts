@@ -11,6 +11,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Html } from './html'
 import type { Limits } from './limits'
 import type { Appended, Entry, Form, Kind, Log } from './log'
+import { isMark } from './log/contract'
+import { outsidePages } from './page'
 import { Patch } from './swap'
 import type { Topic } from './topic'
 
@@ -94,11 +96,11 @@ export class Publisher {
     )
   }
 
-  /** Appends what waits, held states too. Resolves when all is kept. */
+  /** Appends what was published before now, held states too. Resolves when all of it is kept. */
   async settle(): Promise<void> {
-    while (this.#tails.size > 0) await Promise.all(this.#tails.values())
+    await Promise.all(this.#tails.values())
     this.flush()
-    await this.#committing
+    while (this.#committing) await this.#committing
   }
 
   /** Appends at once what is rendered. */
@@ -116,7 +118,7 @@ export class Publisher {
       own.over = true
     }
     try {
-      const rendered = rendering.run(own, content)
+      const rendered = rendering.run(own, () => outsidePages(content))
       if (rendered instanceof Promise) rendered.then(over, over)
       else over()
       return rendered
@@ -168,8 +170,8 @@ export class Publisher {
     if (fault) return Promise.reject(fault)
     const entry: Entry = { topic, kind, form: patch ? 'patch' : form, key, data, at: Date.now() }
     const settled = Promise.withResolvers<Appended | undefined>()
-    if (form === 'end') this.#releaseAll(topic)
-    if (kind === 'state' && form !== 'end') this.#pace(entry, settled)
+    if (isMark(entry)) this.#releaseAll(topic)
+    if (kind === 'state' && !isMark(entry)) this.#pace(entry, settled)
     else this.#add({ entry, settle: [settled] })
     return settled.promise
   }
@@ -197,14 +199,16 @@ export class Publisher {
 
   #pace(entry: Entry, settled: PromiseWithResolvers<Appended | undefined>): void {
     const name = `${entry.topic}\n${entry.key}`
+    // Not the time of day, which may be set back.
+    const now = performance.now()
     const paced = this.#paced.get(name)
     if (paced?.held) {
       paced.held.entry = entry
       paced.held.settle.push(settled)
-    } else if (paced && entry.at - paced.at < this.#limits.pace) {
+    } else if (paced && now - paced.at < this.#limits.pace) {
       paced.held = { entry, settle: [settled] }
     } else {
-      this.#paced.set(name, { at: entry.at })
+      this.#paced.set(name, { at: now })
       this.#add({ entry, settle: [settled] })
     }
     this.#timer ??= setTimeout(() => this.#release(), this.#limits.pace)
@@ -212,7 +216,7 @@ export class Publisher {
 
   #release(): void {
     this.#timer = undefined
-    const now = Date.now()
+    const now = performance.now()
     let next = Number.POSITIVE_INFINITY
     for (const [name, paced] of this.#paced) {
       const due = paced.at + this.#limits.pace - now
@@ -231,7 +235,7 @@ export class Publisher {
     for (const [name, { held }] of this.#paced) {
       if (!held || !name.startsWith(`${topic}\n`)) continue
       this.#add(held)
-      this.#paced.set(name, { at: Date.now() })
+      this.#paced.set(name, { at: performance.now() })
     }
   }
 

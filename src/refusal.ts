@@ -28,3 +28,11 @@ export class Refusal extends Error {
 export function comeBack(): Record<string, string> {
   return { 'retry-after': String(1 + Math.floor(Math.random() * 5)) }
 }
+
+/** A line for the log, without what makes the address good. */
+export function printRefusal({ status, message }: Refusal, request: Request): void {
+  const { pathname, searchParams } = new URL(request.url)
+  for (const secret of ['sig', 'exp', 'since']) searchParams.delete(secret)
+  const query = searchParams.size > 0 ? `?${searchParams}`.slice(0, 200) : ''
+  console.warn(`headwater: ${status} ${request.method} ${pathname}${query}: ${message}`)
+}

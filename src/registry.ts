@@ -19,6 +19,8 @@ type NodeRecord = typeof node.$inferSelect
 
 /** How long rows wait for others before they are written, in milliseconds. */
 const behind = 50
+/** How often such rows are looked for, in milliseconds. */
+const forgetting = 60 * 60 * 1_000
 /** How many rows are written in one turn, some milliseconds of work. */
 const portion = 500
 /** How long rows of ended connections are kept, in milliseconds. */
@@ -30,17 +32,24 @@ export class Registry {
   readonly node: string = crypto.randomUUID()
   #store: Store
   #lease: number
+  #onError: (error: unknown) => void
   #changed = new Set<ConnectionRecord>()
   #writing: Timer | undefined
   #living: Timer
   #closed = false
+  #held = new Map<string, () => void>()
+  #forgetAt = 0
   #startedAt = Date.now()
   #upsert
 
-  /** @param options.lease how long this node counts as living without a sign, in milliseconds. */
-  constructor(store: Store, options: { lease: number }) {
+  /**
+   * @param options.lease how long this node counts as living without a sign, in milliseconds
+   * @param options.onError told when the database refuses what is written behind; it is tried again
+   */
+  constructor(store: Store, options: { lease: number; onError: (error: unknown) => void }) {
     this.#store = store
     this.#lease = options.lease
+    this.#onError = options.onError
     this.#upsert = store.db
       .insert(connection)
       .values({
@@ -71,7 +80,7 @@ export class Registry {
       })
       .prepare()
     this.#live()
-    this.#living = setInterval(() => this.#live(), this.#lease / 3)
+    this.#living = setInterval(() => this.#guarded(() => this.#live()), this.#lease / 3)
     this.#living.unref()
   }
 
@@ -89,11 +98,15 @@ export class Registry {
     this.#write(Number.POSITIVE_INFINITY)
   }
 
-  /** Takes or keeps the lease of that name. False when another living node holds it. */
-  take(name: string): boolean {
+  /**
+   * Takes or keeps the lease of that name. False when another living node holds it.
+   *
+   * @param onLost called when this node was held up for so long that another one took it
+   */
+  take(name: string, onLost: () => void = () => {}): boolean {
     if (this.#closed) return false
     const now = Date.now()
-    return this.#store.db.transaction(
+    const taken = this.#store.db.transaction(
       (tx) => {
         const held = tx.select().from(lease).where(eq(lease.name, name)).get()
         if (held && held.node !== this.node && held.until > now && this.#lives(held.node)) {
@@ -108,10 +121,13 @@ export class Registry {
       },
       { behavior: 'immediate' },
     )
+    if (taken) this.#held.set(name, onLost)
+    return taken
   }
 
   /** Gives the lease of that name back. */
   release(name: string): void {
+    this.#held.delete(name)
     if (this.#closed) return
     this.#store.db
       .delete(lease)
@@ -136,20 +152,26 @@ export class Registry {
   /** A part, so that thousands of rows do not hold up the events. */
   #writeSome(): void {
     this.#writing = undefined
-    this.#write(portion)
-    if (this.#changed.size > 0) this.#writing = setTimeout(() => this.#writeSome(), 1)
+    this.#guarded(() => this.#write(portion))
+    if (this.#changed.size > 0) this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
 
   #write(most: number): void {
     if (this.#changed.size === 0) return
+    const some = [...this.#changed].slice(0, most)
     this.#store.db.transaction(() => {
-      let left = most
-      for (const record of this.#changed) {
-        if (left-- <= 0) break
-        this.#changed.delete(record)
-        this.#upsert.run({ ...record })
-      }
+      for (const record of some) this.#upsert.run({ ...record })
     })
+    for (const record of some) this.#changed.delete(record)
+  }
+
+  /** In a timer nobody could catch it: a database that is locked for long must not end the process. */
+  #guarded(act: () => void): void {
+    try {
+      act()
+    } catch (error) {
+      this.#onError(error)
+    }
   }
 
   #live(): void {
@@ -169,7 +191,19 @@ export class Registry {
         .run()
       tx.update(lease).set({ until }).where(eq(lease.node, this.node)).run()
     })
+    if (this.#held.size > 0) this.#notice()
     this.#sweep()
+  }
+
+  /** Who was held up may have lost leases to others. */
+  #notice(): void {
+    const own = this.#store.db.select().from(lease).where(eq(lease.node, this.node)).all()
+    const names = new Set(own.map(({ name }) => name))
+    for (const [name, onLost] of [...this.#held]) {
+      if (names.has(name)) continue
+      this.#held.delete(name)
+      onLost()
+    }
   }
 
   /** Marks the connections of dead nodes lost and forgets rows that ended long ago. */
@@ -177,13 +211,11 @@ export class Registry {
     const { db } = this.#store
     const dead = db.select().from(node).all().filter(isDead)
     if (dead.length > 0) this.#remove(dead.map(({ id }) => id))
+    const now = Date.now()
+    if (now < this.#forgetAt) return
+    this.#forgetAt = now + forgetting
     db.delete(connection)
-      .where(
-        and(
-          inArray(connection.state, ['closed', 'lost']),
-          lt(connection.seenAt, Date.now() - kept),
-        ),
-      )
+      .where(and(inArray(connection.state, ['closed', 'lost']), lt(connection.seenAt, now - kept)))
       .run()
   }
 

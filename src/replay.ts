@@ -10,6 +10,7 @@ import type { Connection } from './connection'
 import type { Delivery } from './delivery'
 import type { Limits } from './limits'
 import type { Awaitable, Kind, Log, LogEvent } from './log'
+import { isMark } from './log/contract'
 import type { Rendered } from './publisher'
 import { frame, idOnly } from './sse'
 import { isPattern, type Pattern, type Topic } from './topic'
@@ -104,14 +105,14 @@ export class Replay {
   #beyondReplay({ topics }: Connection, cursor: number): Awaitable<Topic[]> {
     const limit = this.#limits.replay
     return then(this.#log.trimmed(topics, cursor), (trimmed) =>
-      then(this.#log.read({ topics, after: cursor, limit: limit + 1 }), (events) => {
-        if (events.length <= limit) return trimmed
+      then(this.#log.count({ topics, after: cursor, limit: limit + 1 }), (count) => {
+        if (count <= limit) return trimmed
         return then(this.#everyTopic(topics), async (all) => {
           const long = [...trimmed]
           for (const topic of all) {
             if (this.#declared(topic).kind === 'state') continue
-            const own = await this.#log.read({ topics: [topic], after: cursor, limit: limit + 1 })
-            if (own.length > limit) long.push(topic)
+            const own = await this.#log.count({ topics: [topic], after: cursor, limit: limit + 1 })
+            if (own > limit) long.push(topic)
           }
           return long
         })
@@ -180,9 +181,8 @@ export class Replay {
     const head = this.#log.head()
     if (connection.cursor < head) {
       const { topics, cursor } = connection
-      return this.#after(this.#log.read({ topics, after: cursor, limit: page }), (events) =>
-        this.#write(reader, events, head),
-      )
+      const query = { topics, after: cursor, limit: page, size: reader.slice }
+      return this.#after(this.#log.read(query), (events) => this.#write(reader, events, head))
     }
     const [topic] = snapshots
     if (topic !== undefined) {
@@ -203,6 +203,7 @@ export class Replay {
       const drained = this.#send(reader, idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
       const closed = new Set([...ended, ...connection.endedBefore])
+      for (const topic of connection.openBefore) closed.delete(topic)
       const open = [...exact.filter((topic) => !closed.has(topic)), ...patterns]
       this.#delivery.join(connection, open)
       return 'arrived'
@@ -221,7 +222,7 @@ export class Replay {
     let text = ''
     let count = 0
     // A driver may have read beyond the head that was asked for before.
-    let reached = events.length < page ? head : Math.min(head, events.at(-1)?.seq ?? head)
+    let reached = Math.min(head, events.at(-1)?.seq ?? head)
     for (const event of events) {
       if (event.seq > head) break
       if (this.#isShown(reader, event)) continue
@@ -270,7 +271,7 @@ export class Replay {
       })
     }
     return then(kind === 'state' ? this.#states(topic) : [], (all) => {
-      const events = all.filter(({ form }) => form !== 'end')
+      const events = all.filter((event) => !isMark(event))
       if (events.length > 0 || !snapshot) {
         return { text: events.map((event) => this.#frame(event)).join(''), events: events.length }
       }

@@ -11,6 +11,8 @@ export interface RunsOptions<Entity> {
   contents: Contents<Entity>
   /** Which stream of which entity a topic is. */
   parse(of: Topic): { id: string; stream: AnyStream<Entity> | undefined }
+  /** Ends the topic, with its final content if its entity can not change any more. */
+  end(of: Topic): Promise<void>
   publish(
     stream: AnyStream<Entity>,
     id: string,
@@ -55,6 +57,11 @@ export class Runs<Entity> {
     for (const pattern of this.#patterns) if (matches(pattern, of)) return this.#view(of)
   }
 
+  /** A topic goes on that had ended. */
+  begin(of: Topic): void {
+    if (!this.#runs.has(of) && this.#isViewed(of)) this.#start(of)
+  }
+
   stop(of: Topic): void {
     this.#runs.get(of)?.stop()
   }
@@ -68,7 +75,7 @@ export class Runs<Entity> {
     await run.whenOver
     // Its last item may have come after the end that another process wrote, and begun the topic again.
     const [still] = this.#closed ? [of] : await hub.log.ended([of])
-    if (!still) await hub.end(of)
+    if (!still) await this.#options.end(of)
   }
 
   close(): void {
@@ -133,6 +140,7 @@ export class Runs<Entity> {
         states.add(published, (error) => run.fail(error))
         return undefined
       },
+      settled: () => states?.failure(),
       ended: async (how) => {
         const failed = typeof how === 'object' ? how : await states?.failure()
         if (failed) return this.#fail(of, stream, id, failed.error)

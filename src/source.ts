@@ -6,6 +6,7 @@
  * they have viewers, wait for the lease. What it yields goes through the log, like all that is published.
  */
 import type { Awaitable } from './log'
+import { outsidePages } from './page'
 import type { Registry } from './registry'
 
 /** What a source is told. */
@@ -87,6 +88,8 @@ export interface RunOptions<Item> {
   /** Whether a plain function is to be asked again. */
   again(): Awaitable<boolean>
   publish(item: Item): Awaitable<unknown>
+  /** Resolves when all that was published is kept, also what {@link publish} did not wait for. */
+  settled(): Awaitable<unknown>
   /** Called when the source has no more, has failed, or took too long; not when it was stopped. */
   ended(how: Ending): Awaitable<void>
   /** Told when {@link ended} or the lease fails. */
@@ -119,7 +122,7 @@ export class Run<Item> {
 
   constructor(options: RunOptions<Item>) {
     this.#options = options
-    this.whenOver = this.#go()
+    this.whenOver = outsidePages(() => this.#go())
   }
 
   /** Somebody looks on. */
@@ -163,7 +166,7 @@ export class Run<Item> {
     try {
       if (!(await ready())) return
       while (!signal.aborted) {
-        leased = registry.take(name)
+        leased = registry.take(name, () => this.stop())
         if (leased) break
         await sleep(patience, signal)
       }
@@ -175,6 +178,7 @@ export class Run<Item> {
       // First, or it would go on publishing behind its own end.
       this.stop()
       await quietly(this.#publishing)
+      await quietly(this.#options.settled())
       if (ending) await reporting(onError, () => ended(ending as Ending))
       if (leased) await reporting(onError, () => registry.release(name))
       over(this.#left)

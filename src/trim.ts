@@ -1,4 +1,4 @@
-import type { Awaitable, Keep, Log, LogEvent } from './log'
+import type { Keep, Log, LogEvent } from './log'
 import { asPattern, type Topic } from './topic'
 
 /** How long after a topic has grown too long it is trimmed, in milliseconds. */
@@ -13,7 +13,7 @@ const often = 10 * 60 * 1_000
 export class Trim {
   #log: Log
   #keep: (topic: Topic) => Keep
-  #onError: (error: unknown, topic: Topic) => void
+  #onError: (error: unknown, topic?: Topic) => void
   #grown = new Map<Topic, number>()
   #due = new Set<Topic>()
   #timer: Timer | undefined
@@ -22,7 +22,7 @@ export class Trim {
   constructor(
     log: Log,
     keep: (topic: Topic) => Keep,
-    onError: (error: unknown, topic: Topic) => void,
+    onError: (error: unknown, topic?: Topic) => void,
   ) {
     this.#log = log
     this.#keep = keep
@@ -76,7 +76,10 @@ export class Trim {
   }
 
   async #age(): Promise<void> {
-    const topics: Awaitable<Topic[]> = this.#log.topics(asPattern('**'))
-    this.#plan(await topics)
+    try {
+      this.#plan(await this.#log.topics(asPattern('**')))
+    } catch (error) {
+      this.#onError(error)
+    }
   }
 }

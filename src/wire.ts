@@ -8,6 +8,7 @@
 import { rootOf } from './fragment'
 import type { Html } from './html'
 import type { LogEvent } from './log'
+import { isMark } from './log/contract'
 import { frame } from './sse'
 import { idSelector, slotSelector, swap } from './swap'
 import type { Topic } from './topic'
@@ -28,14 +29,14 @@ export function seqOf(id: string | null | undefined, epoch: string): number | un
   return found?.[1] === epoch ? Number(found[2]) : undefined
 }
 
-/** The frame for connections that are live; nothing for the mark of an end. */
+/** The frame for connections that are live; nothing for a mark. */
 export function liveFrame(event: LogEvent, epoch: string): string | undefined {
-  return event.form === 'end' ? undefined : frameOf(event, epoch, htmlOf(event))
+  return isMark(event) ? undefined : frameOf(event, epoch, htmlOf(event))
 }
 
 /** The frame for connections that catch up. */
 export function replayFrame(event: LogEvent, epoch: string): string | undefined {
-  if (event.form === 'end') return undefined
+  if (isMark(event)) return undefined
   return frameOf(event, epoch, event.form === 'item' ? replacing(event) : htmlOf(event))
 }
 

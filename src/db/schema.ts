@@ -11,7 +11,7 @@ export const event = sqliteTable(
     seq: integer().primaryKey({ autoIncrement: true }),
     topic: text().notNull(),
     kind: text({ enum: ['log', 'state', 'signal'] }).notNull(),
-    form: text({ enum: ['slot', 'item', 'patch', 'end'] }).notNull(),
+    form: text({ enum: ['slot', 'item', 'patch', 'end', 'begin'] }).notNull(),
     key: text(),
     data: text().notNull(),
     at: integer().notNull(),
@@ -64,7 +64,10 @@ export const connection = sqliteTable(
     state: text({ enum: ['open', 'lagging', 'closed', 'lost'] }).notNull(),
     reason: text(),
   },
-  (table) => [index('hw_connection_node').on(table.node, table.state)],
+  (table) => [
+    index('hw_connection_node').on(table.node, table.state),
+    index('hw_connection_seen').on(table.seenAt),
+  ],
 )
 
 /** Who may do a thing that only one process does at a time, such as running a source. */

@@ -16,9 +16,10 @@ export type Kind = 'log' | 'state' | 'signal'
 
 /**
  * What the data is: `slot` the inner HTML of the slots of its topic, `item` one element with an id that is
- * added to them, `patch` fragments that name their own targets, `end` a mark that the topic has ended.
+ * added to them, `patch` fragments that name their own targets, `end` and `begin` marks that are never sent: that
+ * the topic has ended, and that it goes on.
  */
-export type Form = 'slot' | 'item' | 'patch' | 'end'
+export type Form = 'slot' | 'item' | 'patch' | 'end' | 'begin'
 
 /** What is to be appended. */
 export interface Entry {
@@ -51,6 +52,17 @@ export interface Keep {
   age: number
 }
 
+/** What is to be read. */
+export interface ReadQuery {
+  topics: readonly Pattern[]
+  /** The number after which to begin. */
+  after: number
+  /** Events at the most. */
+  limit: number
+  /** Characters of data after which no more is read; one event at least. @default any number */
+  size?: number
+}
+
 /** A value, or the promise of one: a driver on the same machine answers at once. */
 export type Awaitable<T> = T | Promise<T>
 
@@ -64,9 +76,11 @@ export interface Log {
   head(): number
   /** Appends all or none, in order, durably against the death of the process. */
   append(entries: readonly Entry[]): Awaitable<Appended[]>
-  /** Events of the topics with `after < seq`, oldest first, at most `limit`; never signals. */
-  read(query: { topics: readonly Pattern[]; after: number; limit: number }): Awaitable<LogEvent[]>
-  /** The newest `count` kept events of one topic, oldest first; never signals or ends. */
+  /** Events of the topics with `after < seq`, oldest first; never signals. */
+  read(query: ReadQuery): Awaitable<LogEvent[]>
+  /** How many events {@link read} would give, if that is less than the limit; else the limit. */
+  count(query: Omit<ReadQuery, 'size'>): Awaitable<number>
+  /** The newest `count` kept events of one topic, oldest first; never signals or marks. */
   last(topic: Topic, count: number): Awaitable<LogEvent[]>
   /** The topics with kept events that a pattern names. */
   topics(pattern: Pattern): Awaitable<Topic[]>
@@ -76,13 +90,22 @@ export interface Log {
   trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
   /** Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds. */
   trim(topic: Topic, keep: Keep): Awaitable<void>
-  /** Calls back with every event appended from now on, by any process, in order. Returns the way to stop. */
-  follow(listener: (events: LogEvent[]) => void): () => void
+  /**
+   * Calls back with every event appended from now on, by any process, in order. Returns the way to stop.
+   *
+   * @param onError told when the appends of others can not be looked for; it is tried again
+   */
+  follow(listener: (events: LogEvent[]) => void, onError?: (error: unknown) => void): () => void
   /** Ends all following and frees what was opened. Closing again does nothing. */
   close(): Awaitable<void>
 }
 
-/** The key of the row that marks the end of a topic. */
+/** Whether it is a mark, which no reader is sent. */
+export function isMark({ form }: Entry): boolean {
+  return form === 'end' || form === 'begin'
+}
+
+/** The key of the row that marks the end of a topic, or that it goes on. */
 export const endKey = 'hw:end'
 
 /** How long a signal is kept, in milliseconds: long enough for the other processes to hear it. */

@@ -2,9 +2,12 @@ import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
   type Entry,
+  endKey,
+  isMark,
   type Keep,
   type Log,
   type LogEvent,
+  type ReadQuery,
   signalAge,
 } from './contract'
 
@@ -51,7 +54,7 @@ class MemoryLog implements Log {
     return places
   }
 
-  read({ topics, after, limit }: Parameters<Log['read']>[0]): LogEvent[] {
+  read({ topics, after, limit, size = Number.POSITIVE_INFINITY }: ReadQuery): LogEvent[] {
     const found: LogEvent[] = []
     for (const topic of this.#named(topics)) {
       const events = this.#shelves.get(topic)?.events ?? []
@@ -60,12 +63,21 @@ class MemoryLog implements Log {
         if (event.kind !== 'signal') found.push(event)
       }
     }
-    return found.sort((a, b) => a.seq - b.seq).slice(0, limit)
+    found.sort((a, b) => a.seq - b.seq)
+    let count = 0
+    for (let read = 0; count < Math.min(limit, found.length) && read < size; count++) {
+      read += found[count]?.data.length ?? 0
+    }
+    return found.slice(0, count)
+  }
+
+  count(query: Omit<ReadQuery, 'size'>): number {
+    return this.read(query).length
   }
 
   last(topic: Topic, count: number): LogEvent[] {
     const events = this.#shelves.get(topic)?.events ?? []
-    return events.filter((event) => event.kind !== 'signal' && event.form !== 'end').slice(-count)
+    return events.filter((event) => event.kind !== 'signal' && !isMark(event)).slice(-count)
   }
 
   topics(pattern: Pattern): Topic[] {
@@ -101,6 +113,11 @@ class MemoryLog implements Log {
       shelf.floor = event.seq
     }
     const gone = new Set(given)
+    const mark = shelf.keys.get(endKey)
+    if (mark && mark.seq < shelf.floor) {
+      shelf.keys.delete(endKey)
+      gone.add(mark)
+    }
     shelf.events = shelf.events.filter((event) => !gone.has(event))
   }
 

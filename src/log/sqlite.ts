@@ -9,11 +9,15 @@ import {
   type Keep,
   type Log,
   type LogEvent,
+  type ReadQuery,
   signalAge,
 } from './contract'
 
 /** How often the appends of other processes are looked for, in milliseconds. */
 const look = 20
+
+/** Up to so many new events are looked through for those of a pattern. */
+const fewEvents = 2_000
 
 const columns = 'seq, topic, kind, form, key, data, at'
 
@@ -24,8 +28,16 @@ const columns = 'seq, topic, kind, form, key, data, at'
  * and their numbers would be given again.
  */
 export function sqliteLog(database: string | Database): Log {
-  return new SqliteLog(database)
+  if (typeof database === 'string') return new SqliteLog(database)
+  const open = logs.get(database)
+  if (open?.isOpen) return open.share()
+  const log = new SqliteLog(database)
+  logs.set(database, log)
+  return log
 }
+
+/** A connection does not see its own appends as those of another, so who shares it shares the log. */
+const logs = new WeakMap<Database, SqliteLog>()
 
 class SqliteLog implements Log {
   readonly name = 'sqlite'
@@ -41,6 +53,7 @@ class SqliteLog implements Log {
   #position: number
   #seen = -1
   #timer: Timer | undefined
+  #users = 1
 
   constructor(database: string | Database) {
     const { client, close } = openStore(database)
@@ -79,34 +92,38 @@ class SqliteLog implements Log {
     return places
   }
 
-  read({ topics, after, limit }: Parameters<Log['read']>[0]): LogEvent[] {
-    const exact = topics.filter((topic) => !isPattern(topic))
-    if (exact.length === topics.length) {
-      return this.#client
-        .query<LogEvent, [string, number, number]>(
-          `select ${columns} from hw_event
-           where topic in (select value from json_each(?)) and seq > ? and kind <> 'signal'
-           order by seq limit ?`,
-        )
-        .all(JSON.stringify(exact), after, limit)
-    }
-    const rows = this.#client.query<LogEvent, [number]>(
-      `select ${columns} from hw_event where seq > ? and kind <> 'signal' order by seq`,
-    )
+  read({ topics, after, limit, size = Number.POSITIVE_INFINITY }: ReadQuery): LogEvent[] {
+    const exact = this.#exact(topics, after)
     const found: LogEvent[] = []
-    for (const row of rows.iterate(after)) {
-      if (!topics.some((topic) => matches(topic, row.topic))) continue
+    let read = 0
+    for (const row of this.#rows(exact, after, exact ? limit : -1)) {
+      if (!exact && !topics.some((topic) => matches(topic, row.topic))) continue
       found.push(row)
-      if (found.length === limit) break
+      read += row.data.length
+      if (found.length >= limit || read >= size) break
     }
     return found
+  }
+
+  count({ topics, after, limit }: Omit<ReadQuery, 'size'>): number {
+    const exact = this.#exact(topics, after)
+    if (!exact) return this.read({ topics, after, limit }).length
+    const row = this.#client
+      .query<{ count: number }, [string, number, number]>(
+        `select count(*) as count from (
+           select 1 from hw_event where topic in (select value from json_each(?)) and seq > ?
+           and kind <> 'signal' limit ?
+         )`,
+      )
+      .get(JSON.stringify(exact), after, limit)
+    return row?.count ?? 0
   }
 
   last(topic: Topic, count: number): LogEvent[] {
     return this.#client
       .query<LogEvent, [string, number]>(
         `select ${columns} from hw_event
-         where topic = ? and kind <> 'signal' and form <> 'end' order by seq desc limit ?`,
+         where topic = ? and kind <> 'signal' and form not in ('end', 'begin') order by seq desc limit ?`,
       )
       .all(topic, count)
       .reverse()
@@ -114,11 +131,20 @@ class SqliteLog implements Log {
 
   topics(pattern: Pattern): Topic[] {
     const from = isPattern(pattern) ? pattern.slice(0, pattern.indexOf('*')) : pattern
+    // From one topic of the index to the next, however many events each has.
     return this.#client
-      .query<{ topic: Topic }, [string, string]>(
-        "select distinct topic from hw_event where topic >= ? and topic < ? and kind <> 'signal'",
+      .query<{ topic: Topic }, { from: string; to: string }>(
+        `with recursive found(topic) as (
+           select min(topic) from hw_event where topic >= $from and topic < $to
+           union all
+           select (select min(topic) from hw_event where topic > found.topic and topic < $to)
+           from found where found.topic is not null
+         )
+         select topic from found where topic is not null and exists (
+           select 1 from hw_event where topic = found.topic and kind <> 'signal'
+         )`,
       )
-      .all(from, `${from}\u{10ffff}`)
+      .all({ from, to: `${from}\u{10ffff}` })
       .map(({ topic }) => topic)
       .filter((topic) => matches(pattern, topic))
   }
@@ -127,7 +153,7 @@ class SqliteLog implements Log {
     return this.#client
       .query<{ topic: Topic }, [string, string]>(
         `select topic from hw_event as mark
-         where topic in (select value from json_each(?)) and key = ? and kind <> 'signal'
+         where topic in (select value from json_each(?)) and key = ? and form = 'end'
            and not exists (
            select 1 from hw_event where topic = mark.topic and seq > mark.seq and kind <> 'signal'
          )`,
@@ -167,6 +193,10 @@ class SqliteLog implements Log {
         this.#client
           .query("delete from hw_event where topic = ? and kind = 'log' and seq <= ?")
           .run(topic, seq)
+        // Else an end that was followed by other events would be the newest again.
+        this.#client
+          .query('delete from hw_event where topic = ? and key = ? and seq < ?')
+          .run(topic, endKey, seq)
         this.#client
           .query(
             `insert into hw_floor values (?, ?)
@@ -177,9 +207,18 @@ class SqliteLog implements Log {
       .immediate()
   }
 
-  follow(listener: (events: LogEvent[]) => void): () => void {
+  follow(
+    listener: (events: LogEvent[]) => void,
+    onError: (error: unknown) => void = () => {},
+  ): () => void {
     this.#listeners.add(listener)
-    this.#timer ??= setInterval(() => this.#hear(), look)
+    this.#timer ??= setInterval(() => {
+      try {
+        this.#hear()
+      } catch (error) {
+        onError(error)
+      }
+    }, look)
     this.#timer.unref()
     return () => {
       this.#listeners.delete(listener)
@@ -188,10 +227,50 @@ class SqliteLog implements Log {
   }
 
   close(): void {
+    if (--this.#users > 0) return
     this.#listeners.clear()
     this.#rest()
     this.#release()
     this.#release = () => {}
+  }
+
+  /** Has one more {@link close} to wait for. */
+  share(): this {
+    this.#users++
+    return this
+  }
+
+  get isOpen(): boolean {
+    return this.#users > 0
+  }
+
+  /** The topics by name; nothing where reading what is new and choosing from it is quicker. */
+  #exact(topics: readonly Pattern[], after: number): Topic[] | undefined {
+    const isWide = topics.some(isPattern)
+    if (isWide && this.#position - after < fewEvents) return undefined
+    return isWide
+      ? topics.flatMap((topic) => this.topics(topic))
+      : ([...topics] as string[] as Topic[])
+  }
+
+  /** Numbers first, then row by row: what is not taken is not read. */
+  #rows(topics: Topic[] | undefined, after: number, limit: number): Iterable<LogEvent> {
+    if (!topics) {
+      return this.#client
+        .query<LogEvent, [number]>(
+          `select ${columns} from hw_event where seq > ? and kind <> 'signal' order by seq`,
+        )
+        .iterate(after)
+    }
+    return this.#client
+      .query<LogEvent, [string, number, number]>(
+        `select ${columns} from hw_event where seq in (
+           select seq from hw_event
+           where topic in (select value from json_each(?)) and seq > ? and kind <> 'signal'
+           order by seq limit ?
+         ) order by seq`,
+      )
+      .iterate(JSON.stringify(topics), after, limit)
   }
 
   #append(entry: Entry): Appended {

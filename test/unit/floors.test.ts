@@ -20,7 +20,7 @@ const floors: { name: string; files: string[] }[] = [
   {
     name: '2 engine',
     files: [
-      'src/{hub,door,address,refusal,assets,markup,page,options,declarations,limits}.ts',
+      'src/{hub,admission,door,address,refusal,assets,markup,page,options,declarations,limits}.ts',
       'src/{connection,group,ring,delivery,publisher,replay,trim,wire}.ts',
     ],
   },
