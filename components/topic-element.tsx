@@ -39,6 +39,7 @@ export function TopicElement({
   ...rest
 }: TopicElementProps): JSX.Element {
   const kind = hub.kindOf(topic)
+  const safeKept = kind === 'signal' ? '' : kept(hub, topic, kind === 'log' ? last : 1)
   return (
     <Tag
       as={as}
@@ -46,7 +47,7 @@ export function TopicElement({
       {...(connect ? connectAttributes(hub.address([topic])) : {})}
       {...slotAttributes(asTopic(topic), kind, swap)}
     >
-      {content ?? (kind === 'signal' ? '' : kept(hub, topic, kind === 'log' ? last : 1))}
+      {content ?? safeKept}
     </Tag>
   )
 }

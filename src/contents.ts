@@ -67,28 +67,20 @@ export class Contents<Entity> {
     return stream.final ? stream.final(entity, context) : stream.render(entity, context)
   }
 
-  /** {@link final}; when that fails, what says so. */
-  async finalOrFailed(
-    stream: AnyStream<Entity>,
-    id: string,
-    entity: Entity | null | undefined,
-  ): Promise<Rendered> {
-    try {
-      return await this.final(stream, id, entity)
-    } catch (error) {
-      this.#hub.report(error, this.#topic(stream, id))
-      return this.failed(stream, id, error)
-    }
-  }
-
-  /** {@link finalOrFailed} on the wire: one frame, or none when there is nothing to show. */
+  /** {@link final} on the wire, or what says that it failed: one frame, or none when there is nothing to show. */
   async finalFrame(
     stream: AnyStream<Entity>,
     id: string,
     entity: Entity | null | undefined,
   ): Promise<string[]> {
     const event = this.#topic(stream, id)
-    const rendered = await this.finalOrFailed(stream, id, entity)
+    let rendered: Rendered
+    try {
+      rendered = await this.final(stream, id, entity)
+    } catch (error) {
+      this.#hub.report(error, event)
+      rendered = this.failed(stream, id, error)
+    }
     if (rendered === null || rendered === undefined || rendered === false) return []
     if (typeof rendered !== 'string') return [frame({ data: rendered.html })]
     return [frame({ event, data: rendered })]

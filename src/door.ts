@@ -33,6 +33,8 @@ export interface Endpoint {
   viewers?(topic: Pattern, viewed: boolean): void
   /** Told that a topic has ended for good. */
   ended?(topic: Topic): Awaitable<void>
+  /** Told that a topic goes on that had ended. */
+  begun?(topic: Topic): void
   /** Told that the hub closes. */
   close?(): void
 }

@@ -108,6 +108,7 @@ export class Hub {
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
         if (form === 'end' && kind === 'state') this.#ended(topic)
+        else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
     }, this.#onError)
   }

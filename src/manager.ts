@@ -68,6 +68,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       end: (of) => this.#endAgain(of),
     })
     hub.mount(this)
+    hub.topic(`${this.name}:*:${patches}`, { first: true, guard: this.#topicGuard() })
   }
 
   /** The names of its streams. */
@@ -216,13 +217,13 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    * final content, and ends its streams.
    */
   async finish(id: string): Promise<void> {
+    const streams = [...this.#streams.values()]
+    await Promise.all(streams.map(({ name }) => this.#runs.stop(topic(this.name, id, name))))
     await Promise.allSettled(this.#pending.get(id) ?? [])
     const entity = await this.#options.getEntity(id)
-    const streams = [...this.#streams.values()]
     await Promise.all(
       streams.map(async (stream) => {
         const to = topic(this.name, id, stream.name)
-        this.#runs.stop(to)
         if (stream.kind === 'state') await this.#publishFinal(to, stream, id, entity)
       }),
     )
@@ -234,10 +235,10 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   async stop(id: string, stream?: keyof Declared & string): Promise<void> {
     const names = stream === undefined ? [...this.#streams.keys()] : [this.#stream(stream).name]
     await Promise.all(
-      names.map((name) => {
+      names.map(async (name) => {
         const to = topic(this.name, id, name)
-        this.#runs.stop(to)
-        return this.hub.end(to)
+        await this.#runs.stop(to)
+        await this.hub.end(to)
       }),
     )
   }
@@ -247,7 +248,6 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const names =
       stream === undefined ? [...this.#streams.keys(), patches] : [this.#stream(stream).name]
     await Promise.all(names.map((name) => this.hub.begin(topic(this.name, id, name))))
-    for (const name of names) this.#runs.begin(topic(this.name, id, name))
   }
 
   /** @internal What a request to its path asks for. */
@@ -288,6 +288,11 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   /** @internal */
   ended(of: Topic): Promise<void> {
     return this.#runs.ended(of)
+  }
+
+  /** @internal */
+  begun(of: Topic): void {
+    this.#runs.begun(of)
   }
 
   /** @internal */
@@ -370,10 +375,20 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     entity: Entity | null | undefined,
   ): Promise<void> {
     const [kept] = await this.hub.log.last(to, 1)
-    await this.hub.append({ topic: to, kind: 'state', form: 'slot', key: stateKey }, async () => {
-      const rendered = await this.#contents.finalOrFailed(stream, id, entity)
-      return rendered === kept?.data ? null : rendered
-    })
+    const append = (content: () => Rendered | Promise<Rendered>) =>
+      this.hub.append({ topic: to, kind: 'state', form: 'slot', key: stateKey }, content)
+    try {
+      await append(async () => {
+        const rendered = await this.#contents.final(stream, id, entity)
+        // Unless something is on its way that would come after it.
+        return rendered === kept?.data && !this.#pending.has(id) ? null : rendered
+      })
+    } catch (error) {
+      // It ends all the same.
+      this.hub.report(error, to)
+      const failed = append(() => this.#contents.failed(stream, id, error))
+      await failed.catch((again) => this.hub.report(again, to))
+    }
   }
 
   #openAll(stream = '*') {

@@ -144,9 +144,12 @@ export class Registry {
   /** Writes what waits and takes this node out. */
   close(): void {
     clearInterval(this.#living)
-    this.flush()
+    clearTimeout(this.#writing)
+    this.#guarded(() => {
+      this.flush()
+      this.#remove([this.node])
+    })
     this.#closed = true
-    this.#remove([this.node])
   }
 
   /** A part, so that thousands of rows do not hold up the events. */

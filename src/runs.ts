@@ -34,6 +34,8 @@ export class Runs<Entity> {
   #patterns = new Set<Pattern>()
   /** Topics that pages have shown in a connected parent. */
   #shown = new Set<Topic>()
+  /** Topics that have ended while their source was running here, until that is over. */
+  #ending = new Map<Topic, 'ended' | 'begun again'>()
   #closed = false
 
   constructor(options: RunsOptions<Entity>) {
@@ -57,13 +59,17 @@ export class Runs<Entity> {
     for (const pattern of this.#patterns) if (matches(pattern, of)) return this.#view(of)
   }
 
-  /** A topic goes on that had ended. */
-  begin(of: Topic): void {
-    if (!this.#runs.has(of) && this.#isViewed(of)) this.#start(of)
+  /** Resolves when nothing more will come of it. */
+  async stop(of: Topic): Promise<void> {
+    const run = this.#runs.get(of)
+    run?.stop()
+    await run?.whenOver
   }
 
-  stop(of: Topic): void {
-    this.#runs.get(of)?.stop()
+  /** Some process has begun the topic again. */
+  begun(of: Topic): void {
+    if (this.#ending.has(of)) this.#ending.set(of, 'begun again')
+    else if (!this.#runs.has(of) && this.#isViewed(of)) this.#start(of)
   }
 
   /** Some process has ended the topic: what runs here stops too. */
@@ -71,10 +77,14 @@ export class Runs<Entity> {
     const { hub } = this.#options
     const run = this.#runs.get(of)
     if (!run) return
+    this.#ending.set(of, 'ended')
     run.stop()
     await run.whenOver
+    const begunAgain = this.#ending.get(of) === 'begun again'
+    this.#ending.delete(of)
+    if (begunAgain || this.#closed) return
     // Its last item may have come after the end that another process wrote, and begun the topic again.
-    const [still] = this.#closed ? [of] : await hub.log.ended([of])
+    const [still] = await hub.log.ended([of])
     if (!still) await this.#options.end(of)
   }
 
@@ -150,8 +160,9 @@ export class Runs<Entity> {
       over: (left) => {
         this.#runs.delete(of)
         if (!left) this.#shown.delete(of)
-        // Somebody came while it was still stopping.
-        else if (!this.#closed && this.#isViewed(of)) this.#start(of)
+        // Somebody came, or it was begun again, while it was still stopping.
+        const again = left || this.#ending.get(of) === 'begun again'
+        if (again && !this.#closed && this.#isViewed(of)) this.#start(of)
       },
     })
     this.#runs.set(of, run)
@@ -162,8 +173,11 @@ export class Runs<Entity> {
     const { hub, contents } = this.#options
     hub.report(error, of)
     const data = contents.failed(stream, id, error)
-    await hub.append({ topic: of, kind: 'signal', form: 'slot', key: null }, data)
-    await hub.end(of, { kept: false })
+    try {
+      await hub.append({ topic: of, kind: 'signal', form: 'slot', key: null }, data)
+    } finally {
+      await hub.end(of, { kept: false })
+    }
   }
 }
 

@@ -40,6 +40,12 @@ export class Queue<Item> implements AsyncIterable<Item> {
     this.#wake?.()
   }
 
+  /** @internal What a reader took that was told to stop. */
+  putBack(item: Item): void {
+    this.#items.unshift(item)
+    this.#wake?.()
+  }
+
   /** Says that nothing more will come. */
   end(): void {
     this.#ended = true
@@ -94,7 +100,7 @@ export interface RunOptions<Item> {
   ended(how: Ending): Awaitable<void>
   /** Told when {@link ended} or the lease fails. */
   onError(error: unknown): void
-  /** Called last. `left`: it was stopped because nobody looked on any more. */
+  /** Called last. `left`: it was stopped because nobody looked on any more, or its lease was lost. */
   over(left: boolean): void
 }
 
@@ -117,6 +123,7 @@ export class Run<Item> {
   /** Why it was interrupted, if not from outside. */
   #ending: Ending | undefined
   #wake: (() => void) | undefined
+  #queue: Queue<Item> | undefined
   /** The item that is on its way. */
   #publishing: Awaitable<unknown>
 
@@ -133,10 +140,12 @@ export class Run<Item> {
 
   /** Nobody does any more. */
   unview(): void {
-    this.#leaving ??= setTimeout(() => {
-      this.#left = !this.#abort.signal.aborted
-      this.stop()
-    }, this.#options.grace)
+    this.#leaving ??= setTimeout(() => this.#leave(), this.#options.grace)
+  }
+
+  #leave(): void {
+    this.#left = !this.#abort.signal.aborted
+    this.stop()
   }
 
   /** Ends it as if the source had thrown. */
@@ -166,7 +175,7 @@ export class Run<Item> {
     try {
       if (!(await ready())) return
       while (!signal.aborted) {
-        leased = registry.take(name, () => this.stop())
+        leased = registry.take(name, () => this.#leave())
         if (leased) break
         await sleep(patience, signal)
       }
@@ -191,8 +200,12 @@ export class Run<Item> {
     const items = await this.#unlessInterrupted(this.#open())
     if (items === interrupted) return this.#ending
     for (;;) {
-      const turn = await this.#unlessInterrupted(items.next())
-      if (turn === interrupted) break
+      const next = items.next()
+      const turn = await this.#unlessInterrupted(next)
+      if (turn === interrupted) {
+        quietly(this.#putBack(next))
+        break
+      }
       if (turn.done) return 'whole'
       if (turn.value === null || turn.value === undefined) continue
       this.#publishing = publish(turn.value)
@@ -201,6 +214,11 @@ export class Run<Item> {
     // A source that does not look at its signal finds out when it wakes up.
     quietly(items.return?.())
     return this.#ending
+  }
+
+  async #putBack(next: Awaitable<IteratorResult<Item>>): Promise<void> {
+    const late = await next
+    if (!late.done) this.#queue?.putBack(late.value)
   }
 
   /** No promise outlives the turn: one that all turns raced against would keep every item. */
@@ -226,6 +244,7 @@ export class Run<Item> {
         : source
     const made = ask()
     const items = await made
+    if (items instanceof Queue) this.#queue = items
     if (typeof items === 'object' && items !== null) {
       if (Symbol.asyncIterator in items) return items[Symbol.asyncIterator]()
       if (Symbol.iterator in items) return items[Symbol.iterator]()

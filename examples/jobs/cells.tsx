@@ -1,7 +1,7 @@
 /** @jsxImportSource @kitajs/html */
 import { text } from 'headwater'
 import { ProgressBar, StatusBadge } from 'headwater/components'
-import { count, duration, elapsed, rate, size, time } from './format'
+import { count, duration, elapsed, rate, shortened, size, time } from './format'
 import { hasEnded, type Job, type Line } from './job'
 import { jobStates } from './schema'
 
@@ -28,9 +28,10 @@ export function Progress({ name, state, bytesDone, bytesTotal, filesTotal }: Job
 /** Nothing is known of a folder until a worker has listed it. */
 export function Files({ state, filesDone, filesTotal, failedFiles }: Job) {
   const isListed = filesTotal > 0 || state === 'done'
+  const figures: string = isListed ? `${count(filesDone)} / ${count(filesTotal)}` : '–'
   return (
     <>
-      <span safe>{isListed ? `${count(filesDone)} / ${count(filesTotal)}` : '–'}</span>
+      <span safe>{figures}</span>
       {failedFiles > 0 && <span class="fault" safe>{`${count(failedFiles)} failed`}</span>}
     </>
   )
@@ -57,7 +58,7 @@ export function Current({ currentFile, error }: Job) {
       )}
       {error !== null && (
         <span class="fault" title={text(error)} safe>
-          {error}
+          {shortened(error)}
         </span>
       )}
     </>

@@ -39,3 +39,8 @@ export function elapsed(milliseconds: number): string {
 export function time(at: number): string {
   return new Date(at).toTimeString().slice(0, 8)
 }
+
+/** A sentence with a long path in it, without the middle: what went wrong stands at its end. */
+export function shortened(sentence: string): string {
+  return sentence.length <= 200 ? sentence : `${sentence.slice(0, 100)}…${sentence.slice(-80)}`
+}

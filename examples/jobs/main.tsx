@@ -3,9 +3,10 @@ import { Hub } from 'headwater'
 import { app } from './app'
 import { optionsOrExit } from './options'
 import { Pool } from './pool'
+import { Publisher } from './publisher'
 import { Runner } from './runner'
 import { Store } from './store'
-import { jobStreams, logStreams, Publisher } from './streams'
+import { jobStreams, logStreams } from './streams'
 
 const { port, folders, database: file, workers } = await optionsOrExit()
 

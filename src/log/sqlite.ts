@@ -28,16 +28,11 @@ const columns = 'seq, topic, kind, form, key, data, at'
  * and their numbers would be given again.
  */
 export function sqliteLog(database: string | Database): Log {
-  if (typeof database === 'string') return new SqliteLog(database)
-  const open = logs.get(database)
-  if (open?.isOpen) return open.share()
-  const log = new SqliteLog(database)
-  logs.set(database, log)
-  return log
+  return new SqliteLog(database)
 }
 
-/** A connection does not see its own appends as those of another, so who shares it shares the log. */
-const logs = new WeakMap<Database, SqliteLog>()
+/** The logs on one connection: it does not see its own appends as those of another, so they tell each other. */
+const siblings = new WeakMap<Database, Set<SqliteLog>>()
 
 class SqliteLog implements Log {
   readonly name = 'sqlite'
@@ -53,7 +48,6 @@ class SqliteLog implements Log {
   #position: number
   #seen = -1
   #timer: Timer | undefined
-  #users = 1
 
   constructor(database: string | Database) {
     const { client, close } = openStore(database)
@@ -79,6 +73,7 @@ class SqliteLog implements Log {
     // In this order: what is appended in between is then looked for, not missed.
     this.#seen = this.#dataVersion()
     this.#position = newest(client)
+    siblings.set(client, (siblings.get(client) ?? new Set()).add(this))
   }
 
   head(): number {
@@ -89,6 +84,7 @@ class SqliteLog implements Log {
   append(entries: readonly Entry[]): Appended[] {
     const places = this.#appendAll.immediate(entries)
     this.#tell(entries, places)
+    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
     return places
   }
 
@@ -107,7 +103,7 @@ class SqliteLog implements Log {
 
   count({ topics, after, limit }: Omit<ReadQuery, 'size'>): number {
     const exact = this.#exact(topics, after)
-    if (!exact) return this.read({ topics, after, limit }).length
+    if (!exact) return this.#countFew(topics, after, limit)
     const row = this.#client
       .query<{ count: number }, [string, number, number]>(
         `select count(*) as count from (
@@ -227,21 +223,23 @@ class SqliteLog implements Log {
   }
 
   close(): void {
-    if (--this.#users > 0) return
+    siblings.get(this.#client)?.delete(this)
     this.#listeners.clear()
     this.#rest()
     this.#release()
     this.#release = () => {}
   }
 
-  /** Has one more {@link close} to wait for. */
-  share(): this {
-    this.#users++
-    return this
-  }
-
-  get isOpen(): boolean {
-    return this.#users > 0
+  #countFew(topics: readonly Pattern[], after: number, limit: number): number {
+    const rows = this.#client.query<{ topic: Topic }, [number]>(
+      "select topic from hw_event where seq > ? and kind <> 'signal' order by seq",
+    )
+    let count = 0
+    for (const { topic } of rows.iterate(after)) {
+      if (topics.some((pattern) => matches(pattern, topic))) count++
+      if (count >= limit) break
+    }
+    return count
   }
 
   /** The topics by name; nothing where reading what is new and choosing from it is quicker. */

@@ -3,15 +3,7 @@
  * with stock htmx as the page itself loads it.
  */
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
-import {
-  mkdirSync,
-  mkdtempSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -94,20 +86,20 @@ test('2,000 files in 50 jobs: one request for all cells, clicks answer meanwhile
   await page.click('.close')
   await until(async () => (await page.locator('#log > *').count()) === 0)
   expect(new URL(page.url()).pathname).toBe('/')
-  expectClean(seen)
+  expectClean(seen, program)
 })
 
 test('a reload in mid-run is right at once, and goes on live', async () => {
   await using space = new Space()
-  const folders = ['one', 'two'].map((name) => space.folder(name, slowFiles(30)))
+  const folders = ['one', 'two'].map((name) => space.folder(name, slowFiles(60)))
   const program = await Program.start(space, { folders, workers: 2 })
   const { page, seen } = await open(program.url)
   const ids = await program.jobs(page)
   await page.click('text=Start all')
   const [id] = ids as [string]
-  await until(async () => (await program.job(id)).filesDone > 2)
+  for (const id of ids) await until(async () => (await program.job(id)).filesDone > 2)
 
-  for (let reloads = 1; reloads <= 4; reloads++) {
+  for (let reloads = 1; reloads <= 3; reloads++) {
     const before = await Promise.all(ids.map((id) => program.job(id)))
     const response = await page.reload({ waitUntil: 'commit' })
     const html = (await response?.text()) ?? ''
@@ -127,13 +119,13 @@ test('a reload in mid-run is right at once, and goes on live', async () => {
   }
   await allBecome(page, 'done')
   await expectEqual(page, program)
-  expectClean(seen)
+  expectClean(seen, program)
 })
 
 test('a job that is added in mid-run is a live row of the other page: once, also after a reload and after a cut', async () => {
   await using space = new Space()
   const running = space.folder('running', slowFiles(150))
-  const late = space.folder('late', slowFiles(8))
+  const late = space.folder('late', slowFiles(30))
   const program = await Program.start(space, { folders: [running], workers: 2 })
   const proxy = await startProxy(Number(new URL(program.url).port))
   const first = await open(`http://127.0.0.1:${proxy.port}`)
@@ -174,7 +166,7 @@ test('a job that is added in mid-run is a live row of the other page: once, also
   for (const { page } of [first, second]) await expectEqual(page, program)
   expect(await rows(first.page)).toEqual(['running', 'late'])
   expect(first.seen.violations).toEqual([])
-  expectClean(second.seen)
+  expectClean(second.seen, program)
   await proxy.close()
 })
 
@@ -215,12 +207,9 @@ test('a server that is killed in mid-run and started again: the page comes back 
 test('a folder that vanishes, a file that cannot be read, a cancelled job: each in its row, the others finish; a cancelled job can be started again', async () => {
   await using space = new Space()
   const vanishing = space.folder('vanishing', slowFiles(30))
-  const broken = space.folder('broken', {
-    ...slowFiles(4),
-    'zz gone.txt': 'x',
-    'zz kept.txt': 'x\n',
-  })
-  const unwanted = space.folder('unwanted', slowFiles(30))
+  const broken = space.folder('broken', { 'a.txt': 'a\n', 'z.txt': 'z\n' })
+  await addUnreadable(broken)
+  const unwanted = space.folder('unwanted', slowFiles(60))
   const fine = space.folder('fine', slowFiles(4))
   const folders = [vanishing, broken, unwanted, fine]
   const program = await Program.start(space, { folders, workers: 1 })
@@ -232,12 +221,12 @@ test('a folder that vanishes, a file that cannot be read, a cancelled job: each 
   renameSync(vanishing, `${vanishing}.away`)
   await until(async () => (await stateOn(page, a)) === 'failed')
   await shows(page, `${a}-current`, `The folder ${vanishing} is gone.`)
-  await until(async () => (await program.job(b)).filesTotal === 6)
-  unlinkSync(join(broken, 'zz gone.txt'))
   await until(async () => (await stateOn(page, b)) === 'done')
-  const unreadable = 'Not readable: zz gone.txt: no such file or directory (ENOENT)'
-  await shows(page, `${b}-current`, unreadable)
-  await shows(page, `${b}-files`, '6 / 61 failed')
+  await shows(page, `${b}-files`, '3 / 31 failed')
+  const unreadable = await page.textContent(`#${css(b)}-current`)
+  expect(unreadable).toMatch(/^Not readable: d+….*: name too long \(ENAMETOOLONG\)$/)
+  const whole = await page.getAttribute(`#${css(b)}-current .fault`, 'title')
+  expect(whole).toBe((await program.job(b)).error)
   await until(async () => (await program.job(c)).filesDone > 1)
   await page.click(`#${css(c)}-cancel`)
   await until(async () => (await stateOn(page, c)) === 'cancelled')
@@ -249,7 +238,7 @@ test('a folder that vanishes, a file that cannot be read, a cancelled job: each 
   await until(async () => (await stateOn(page, c)) === 'running')
   await until(async () => (await stateOn(page, c)) === 'done')
   await expectEqual(page, program)
-  expectClean(seen)
+  expectClean(seen, program)
 })
 
 test('what cannot be added says why in place, and the page stays as it is', async () => {
@@ -282,7 +271,7 @@ test('what cannot be added says why in place, and the page stays as it is', asyn
     headers: { 'sec-fetch-site': 'cross-site' },
   })
   expect(other.status).toBe(403)
-  expectClean(seen)
+  expectClean(seen, program)
 })
 
 test('hostile names of folders and files stay text', async () => {
@@ -328,7 +317,7 @@ test('hostile names of folders and files stay text', async () => {
   await expectEqual(page, program)
   expect(await page.locator('img, #jobs b, #log b').count()).toBe(0)
   expect(dialogs).toEqual([])
-  expectClean(seen)
+  expectClean(seen, program)
 })
 
 test('the page works without script: add, start, pause, cancel, log, and what is refused', async () => {
@@ -410,7 +399,8 @@ class Space implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Program.endAll()
-    rmSync(this.root, { recursive: true, force: true })
+    // The system's goes down step by step: Bun's own fails on a path that is too long.
+    await shell('rm -rf "$0"', this.root)
     for (const end of ['', '-wal', '-shm']) rmSync(this.database + end, { force: true })
   }
 }
@@ -563,11 +553,15 @@ function streams(requests: string[], name = ''): string[] {
     .filter((url) => new URL(url).pathname.startsWith(`/stream/${name}`))
 }
 
-function expectClean({ consoleErrors, pageErrors, violations }: OpenPage['seen']): void {
-  expect({ consoleErrors, pageErrors, violations }).toEqual({
+function expectClean(
+  { consoleErrors, pageErrors, violations }: OpenPage['seen'],
+  { complained }: Program,
+): void {
+  expect({ consoleErrors, pageErrors, violations, complained }).toEqual({
     consoleErrors: [],
     pageErrors: [],
     violations: [],
+    complained: '',
   })
 }
 
@@ -677,7 +671,7 @@ function variousFiles(job: number): Record<string, string | Uint8Array> {
       '\n',
     ),
     // Else the workers would be done before the clicks are.
-    ...slowFiles(5),
+    ...slowFiles(2),
   }
   for (let i = Object.keys(files).length; i < 40; i++) {
     files[`file ${i}.txt`] = `${job} ${i}\n`.repeat((i * 37 + job) % 900)
@@ -696,6 +690,13 @@ function slowFiles(count: number): Record<string, Uint8Array> {
 }
 
 let letters: Uint8Array | undefined
+
+/** A file that nobody can open by its whole path, root neither. */
+async function addUnreadable(folder: string): Promise<void> {
+  const name = 'd'.repeat(199)
+  const down = `for i in $(seq 20); do mkdir ${name}; cd -P ${name}; done; echo x > ${name}`
+  await shell(`cd -P "$0"; ${down}`, folder)
+}
 
 interface Figures {
   sha256: string
