@@ -218,9 +218,10 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
    */
   async finish(id: string): Promise<void> {
     const streams = [...this.#streams.values()]
+    // First: if it fails, nothing has been stopped.
+    const entity = await this.#options.getEntity(id)
     await Promise.all(streams.map(({ name }) => this.#runs.stop(topic(this.name, id, name))))
     await Promise.allSettled(this.#pending.get(id) ?? [])
-    const entity = await this.#options.getEntity(id)
     await Promise.all(
       streams.map(async (stream) => {
         const to = topic(this.name, id, stream.name)

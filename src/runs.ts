@@ -82,7 +82,8 @@ export class Runs<Entity> {
     await run.whenOver
     const begunAgain = this.#ending.get(of) === 'begun again'
     this.#ending.delete(of)
-    if (begunAgain || this.#closed) return
+    if (this.#closed) return
+    if (begunAgain) return this.begun(of)
     // Its last item may have come after the end that another process wrote, and begun the topic again.
     const [still] = await hub.log.ended([of])
     if (!still) await this.#options.end(of)

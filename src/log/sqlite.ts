@@ -92,8 +92,7 @@ class SqliteLog implements Log {
     const exact = this.#exact(topics, after)
     const found: LogEvent[] = []
     let read = 0
-    for (const row of this.#rows(exact, after, exact ? limit : -1)) {
-      if (!exact && !topics.some((topic) => matches(topic, row.topic))) continue
+    for (const row of exact ? this.#rows(exact, after, limit) : this.#newRows(topics, after)) {
       found.push(row)
       read += row.data.length
       if (found.length >= limit || read >= size) break
@@ -231,14 +230,8 @@ class SqliteLog implements Log {
   }
 
   #countFew(topics: readonly Pattern[], after: number, limit: number): number {
-    const rows = this.#client.query<{ topic: Topic }, [number]>(
-      "select topic from hw_event where seq > ? and kind <> 'signal' order by seq",
-    )
     let count = 0
-    for (const { topic } of rows.iterate(after)) {
-      if (topics.some((pattern) => matches(pattern, topic))) count++
-      if (count >= limit) break
-    }
+    for (const _ of this.#newPlaces(topics, after)) if (++count >= limit) break
     return count
   }
 
@@ -251,15 +244,28 @@ class SqliteLog implements Log {
       : ([...topics] as string[] as Topic[])
   }
 
-  /** Numbers first, then row by row: what is not taken is not read. */
-  #rows(topics: Topic[] | undefined, after: number, limit: number): Iterable<LogEvent> {
-    if (!topics) {
-      return this.#client
-        .query<LogEvent, [number]>(
-          `select ${columns} from hw_event where seq > ? and kind <> 'signal' order by seq`,
-        )
-        .iterate(after)
+  /** Where the events of the patterns stand, looked for among all that are new. */
+  *#newPlaces(topics: readonly Pattern[], after: number): Generator<number> {
+    const rows = this.#client.query<{ seq: number; topic: Topic }, [number]>(
+      "select seq, topic from hw_event where seq > ? and kind <> 'signal' order by seq",
+    )
+    for (const { seq, topic } of rows.iterate(after)) {
+      if (topics.some((pattern) => matches(pattern, topic))) yield seq
     }
+  }
+
+  *#newRows(topics: readonly Pattern[], after: number): Generator<LogEvent> {
+    const row = this.#client.query<LogEvent, [number]>(
+      `select ${columns} from hw_event where seq = ?`,
+    )
+    for (const seq of this.#newPlaces(topics, after)) {
+      const event = row.get(seq)
+      if (event) yield event
+    }
+  }
+
+  /** Numbers first, then row by row: what is not taken is not read. */
+  #rows(topics: Topic[], after: number, limit: number): Iterable<LogEvent> {
     return this.#client
       .query<LogEvent, [string, number, number]>(
         `select ${columns} from hw_event where seq in (
