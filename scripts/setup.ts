@@ -57,7 +57,8 @@ export function ensureChromium(): string | undefined {
   return found
 }
 
-function findChromium(): string | undefined {
+/** The path of an installed Chromium: `CHROMIUM` of the environment, else one in the usual places. */
+export function findChromium(): string | undefined {
   const chosen = process.env.CHROMIUM
   if (chosen) return existsSync(chosen) ? chosen : undefined
   return (

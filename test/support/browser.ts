@@ -18,10 +18,11 @@
  * })
  * ```
  */
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import type { Server } from 'bun'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
+import { findChromium } from '../../scripts/setup'
 
 /** What a page did since it was opened, oldest first. */
 export interface Seen {
@@ -61,19 +62,6 @@ export interface Site {
   close(): Promise<void>
 }
 
-const places = [
-  '/usr/bin/chromium',
-  '/usr/bin/chromium-browser',
-  '/usr/bin/google-chrome',
-  '/usr/bin/google-chrome-stable',
-  '/snap/bin/chromium',
-  '/opt/google/chrome/chrome',
-  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
-  '/Applications/Chromium.app/Contents/MacOS/Chromium',
-]
-
-const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
-
 let launched: Promise<Browser> | undefined
 const sites = new Set<Site>()
 
@@ -97,17 +85,8 @@ export const scripts = {
   },
 }
 
-/**
- * The path of the installed Chromium: `CHROMIUM` of the environment, else the usual places.
- *
- * @throws Error in one line when there is none.
- */
-export function findChromium(): string {
-  const chosen = process.env.CHROMIUM
-  if (chosen && !existsSync(chosen))
-    throw new Error(`CHROMIUM names ${chosen}, which does not exist`)
-  const path =
-    chosen || places.find(existsSync) || names.map((name) => Bun.which(name)).find(Boolean)
+function chromiumPath(): string {
+  const path = findChromium()
   if (!path) throw new Error('No Chromium found: install it, or set CHROMIUM to its path')
   return path
 }
@@ -115,7 +94,7 @@ export function findChromium(): string {
 /** The browser of this process, launched at the first call. */
 export function browser(): Promise<Browser> {
   launched ??= chromium.launch({
-    executablePath: findChromium(),
+    executablePath: chromiumPath(),
     headless: true,
     // People have a back/forward cache, and live pages must survive it; Playwright switches it off.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
