@@ -134,7 +134,14 @@ export class Delivery {
         this.#dirty.add(group)
       }
     }
-    if (this.#dirty.size > 0) this.#flushing ??= setImmediate(() => this.flush())
+    if (this.#dirty.size > 0) this.#soon()
+  }
+
+  /** At the end of the next turn: so what is published in two turns is one write, and nobody waits for a clock. */
+  #soon(): void {
+    this.#flushing ??= setImmediate(() => {
+      this.#flushing = setImmediate(() => this.flush())
+    })
   }
 
   /** Writes what is due. */
@@ -146,7 +153,7 @@ export class Delivery {
       this.#flushGroup(group)
       if (!group.idle) this.#dirty.add(group)
     }
-    if (this.#dirty.size > 0) this.#flushing ??= setImmediate(() => this.flush())
+    if (this.#dirty.size > 0) this.#soon()
   }
 
   #flushGroup(group: Group): void {
