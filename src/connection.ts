@@ -16,6 +16,8 @@ export interface Opening {
   ended: readonly Topic[]
   /** Topics that have not, by the same. */
   open: readonly Topic[]
+  /** Topics that do not keep it open when all others have ended. */
+  aside: readonly Topic[]
   /** Frames that are sent before anything else. */
   first: readonly string[]
   /** The event id up to which the reader has everything. */
@@ -51,6 +53,7 @@ export class Connection {
   readonly topics: readonly Pattern[]
   readonly endedBefore: readonly Topic[]
   readonly openBefore: readonly Topic[]
+  readonly aside: readonly Topic[]
   readonly asked: string | undefined
   /** Everything up to this number has been written, or was not meant for it. */
   cursor = 0
@@ -59,18 +62,15 @@ export class Connection {
   #controller: DirectController | undefined
   #onEnd: ((reason: Reason) => void) | undefined
 
-  constructor({ topics, ended, open, first, cursor, record, retry }: Opening) {
+  constructor({ topics, ended, open, aside, first, cursor, record, retry }: Opening) {
     this.topics = topics
     this.endedBefore = ended
     this.openBefore = open
+    this.aside = aside
     this.asked = cursor
     this.record = record
     this.#opening = retryHint(retry) + comment + first.join('')
     record.events += first.length
-  }
-
-  get id(): string {
-    return this.record.id
   }
 
   get lagging(): boolean {

@@ -36,12 +36,11 @@ export class Contents<Entity> {
 
   /** What an element begins with. */
   initial(stream: AnyStream<Entity>, id: string, entity: Entity): Html | Promise<Html> {
-    const { kind, source, final, render } = stream
-    const context = { id, final: !this.isActive(entity) }
+    const { kind, source } = stream
     if (kind !== 'state') return this.#kept(stream, id)
     // While a source runs, what it gave last is newer than the entity.
-    if (source !== undefined && !context.final) return this.#kept(stream, id)
-    const rendered = (context.final && final ? final : render)(entity, context)
+    if (source !== undefined && this.isActive(entity)) return this.#kept(stream, id)
+    const rendered = this.#shown(stream, id, entity)
     return rendered instanceof Promise ? rendered.then(own) : own(rendered)
   }
 
@@ -51,7 +50,7 @@ export class Contents<Entity> {
     if (stream.source !== undefined) return null
     const entity = await this.#options.getEntity(id)
     if (entity === null || entity === undefined) return null
-    return stream.render(entity, { id, final: !this.isActive(entity) })
+    return this.#shown(stream, id, entity)
   }
 
   /** The content of an entity that can not change any more, or is not there. */
@@ -95,6 +94,12 @@ export class Contents<Entity> {
     }
     const as = kind === 'log' ? 'li' : 'span'
     return `<${as}${attributes({ class: 'hw-failed', role: 'alert' })}>Failed</${as}>`
+  }
+
+  /** The entity as it stands, active or not. */
+  #shown(stream: AnyStream<Entity>, id: string, entity: Entity): Rendered | Promise<Rendered> {
+    const final = !this.isActive(entity)
+    return (final && stream.final ? stream.final : stream.render)(entity, { id, final })
   }
 
   async #kept(stream: AnyStream<Entity>, id: string): Promise<Html> {

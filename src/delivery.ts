@@ -103,11 +103,11 @@ export class Delivery {
   join(connection: Connection, open: readonly Pattern[]): void {
     if (connection.ended) return
     if (open.length === 0) return this.#finish(connection)
-    const before = this.#groupFor(connection.topics, open)
+    const before = this.#groupFor(connection, open)
     while (!before.idle && before.live.size > 0) this.#flushGroup(before)
     if (before.over) return this.#finish(connection)
     // The last of them may have gone while it was written to, and its group with it.
-    this.#groupFor(connection.topics, open).live.add(connection)
+    this.#groupFor(connection, open).live.add(connection)
     for (const topic of open) this.#onViewers(topic, true)
   }
 
@@ -185,11 +185,11 @@ export class Delivery {
     this.#onDrained(connection)
   }
 
-  #groupFor(topics: readonly Pattern[], open: readonly Pattern[]): Group {
+  #groupFor({ topics, aside }: Connection, open: readonly Pattern[]): Group {
     const name = topics.join('\n')
     let group = this.#groups.get(name)
     if (group) return group
-    group = new Group(topics, open)
+    group = new Group(topics, open, aside)
     this.#groups.set(name, group)
     for (const topic of topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic

@@ -21,7 +21,7 @@ export interface Asked {
   guards: readonly { guard: Guard; subject: string }[]
   entity?: string | undefined
   /** Called once access was granted. */
-  open(): Awaitable<Pick<Connect, 'topics' | 'ended' | 'open' | 'first'>>
+  open(): Awaitable<Pick<Connect, 'topics' | 'ended' | 'open' | 'aside' | 'first'>>
 }
 
 /** A part of the hub's path, such as a manager's. */
@@ -50,6 +50,8 @@ export interface Connect {
   ended?: readonly Topic[]
   /** Topics that have not ended by the app's word, even if the log says so. */
   open?: readonly Topic[]
+  /** Topics that do not keep the connection open when all others have ended. */
+  aside?: readonly Topic[]
   /** Frames sent first. */
   first?: readonly string[]
 }

@@ -25,10 +25,16 @@ export class Group {
   readonly #ended: Set<Pattern>
   #due: Due[] = []
 
-  constructor(topics: readonly Pattern[], open: readonly Pattern[]) {
+  /** @param aside topics that neither keep it from being over nor begin it again */
+  constructor(
+    topics: readonly Pattern[],
+    open: readonly Pattern[],
+    aside: readonly Pattern[] = [],
+  ) {
     this.topics = topics
     this.#open = new Set(open)
-    this.#ended = new Set(topics.filter((topic) => !this.#open.has(topic)))
+    const counted = topics.filter((topic) => !aside.includes(topic))
+    this.#ended = new Set(counted.filter((topic) => !this.#open.has(topic)))
   }
 
   get idle(): boolean {

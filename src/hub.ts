@@ -393,6 +393,7 @@ export class Hub {
       topics: [...new Set(options.topics)].sort(),
       ended: options.ended ?? [],
       open: options.open ?? [],
+      aside: options.aside ?? [],
       first: options.first ?? [],
       cursor: cursorOf(request),
       retry: drawRetry(this.limits.retry),

@@ -228,8 +228,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         if (stream.kind === 'state') await this.#publishFinal(to, stream, id, entity)
       }),
     )
-    const names = [...streams.map(({ name }) => name), patches]
-    await Promise.all(names.map((name) => this.hub.end(topic(this.name, id, name))))
+    await Promise.all(streams.map(({ name }) => this.hub.end(topic(this.name, id, name))))
   }
 
   /** Stops the sources of an entity, or that of one stream, and ends the streams until {@link begin} or a publish. */
@@ -246,8 +245,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
 
   /** Begins streams again that have ended, by {@link finish}, {@link stop} or because their source had no more. */
   async begin(id: string, stream?: keyof Declared & string): Promise<void> {
-    const names =
-      stream === undefined ? [...this.#streams.keys(), patches] : [this.#stream(stream).name]
+    const names = stream === undefined ? [...this.#streams.keys()] : [this.#stream(stream).name]
     await Promise.all(names.map((name) => this.hub.begin(topic(this.name, id, name))))
   }
 
@@ -400,16 +398,13 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const topics: Pattern[] = []
     const ended: Topic[] = []
     const open: Topic[] = []
+    const aside: Topic[] = []
     const first: string[] = []
     for (const id of new Set(ids)) {
       const entity = await this.#options.getEntity(id)
       const gone = entity === null || entity === undefined
       const over = gone || !this.isActive(entity)
-      if (patched) {
-        topics.push(topic(this.name, id, patches))
-        const to = over ? ended : open
-        to.push(topic(this.name, id, patches))
-      }
+      if (patched) aside.push(topic(this.name, id, patches))
       for (const stream of streams) {
         const to = topic(this.name, id, stream.name)
         if (over) ended.push(to)
@@ -421,7 +416,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         } else topics.push(to)
       }
     }
-    return { topics, ended, open, first }
+    return { topics: [...topics, ...aside], ended, open, aside, first }
   }
 
   #topicGuard(): Guard<Topic> {

@@ -19,12 +19,12 @@ type NodeRecord = typeof node.$inferSelect
 
 /** How long rows wait for others before they are written, in milliseconds. */
 const behind = 50
-/** How often such rows are looked for, in milliseconds. */
-const forgetting = 60 * 60 * 1_000
 /** How many rows are written in one turn, some milliseconds of work. */
 const portion = 500
 /** How long rows of ended connections are kept, in milliseconds. */
 const kept = 24 * 60 * 60 * 1_000
+/** How often older ones are looked for, in milliseconds. */
+const forgetting = 60 * 60 * 1_000
 
 /** The registry of one process, its node in the database. */
 export class Registry {

@@ -22,6 +22,18 @@ export type Snapshot = (topic: Topic) => Awaitable<Rendered>
 /** What the app has declared of a topic, as far as catching up needs it. */
 export type Declared = (topic: Topic) => { kind: Kind; snapshot: Snapshot | undefined }
 
+/** What a step came to: the connection is live, a slice was written, or there is more to do. */
+type Step = 'arrived' | 'written' | 'on'
+
+/** What is shown of a topic, and the number up to which its events are in it. */
+interface Shown {
+  text: string
+  events: number
+  upTo: number
+}
+
+const nothing: Shown = { text: '', events: 0, upTo: 0 }
+
 interface Reader {
   connection: Connection
   /** Written before the next slice. */
@@ -174,7 +186,7 @@ export class Replay {
     connection.end('failed')
   }
 
-  #step(reader: Reader): 'arrived' | 'written' | 'on' | Promise<unknown> {
+  #step(reader: Reader): Awaitable<Step> {
     const { connection, snapshots } = reader
     if (connection.ended) return 'arrived'
     connection.record.state = 'open'
@@ -182,42 +194,37 @@ export class Replay {
     if (connection.cursor < head) {
       const { topics, cursor } = connection
       const query = { topics, after: cursor, limit: page, size: reader.slice }
-      return this.#after(this.#log.read(query), (events) => this.#write(reader, events, head))
+      return then(this.#log.read(query), (events) => this.#write(reader, events, head))
     }
     const [topic] = snapshots
     if (topic !== undefined) {
-      return this.#after(
+      return then(
         this.#snapshot(topic, connection.asked !== undefined),
-        ({ text, events }) => {
+        ({ text, events, upTo }) => {
           snapshots.delete(topic)
-          reader.shown.set(topic, head)
+          // Another process may have appended since the head was asked for.
+          reader.shown.set(topic, Math.max(head, upTo))
           return this.#send(reader, text, events)
         },
       )
     }
     const patterns = connection.topics.filter(isPattern)
     const exact = connection.topics.filter((topic) => !isPattern(topic)) as string[] as Topic[]
-    return this.#after(this.#log.ended(exact), (ended) => {
+    return then(this.#log.ended(exact), (ended) => {
       // While a driver was asked, more may have been appended.
       if (this.#log.head() > connection.cursor) return 'on'
       const drained = this.#send(reader, idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
       const closed = new Set([...ended, ...connection.endedBefore])
       for (const topic of connection.openBefore) closed.delete(topic)
+      for (const topic of connection.aside) closed.add(topic)
       const open = [...exact.filter((topic) => !closed.has(topic)), ...patterns]
       this.#delivery.join(connection, open)
       return 'arrived'
     })
   }
 
-  #after<T>(
-    value: Awaitable<T>,
-    next: (value: T) => 'arrived' | 'written' | 'on' | Promise<unknown>,
-  ): 'arrived' | 'written' | 'on' | Promise<unknown> {
-    return value instanceof Promise ? value.then(next) : next(value)
-  }
-
-  #write(reader: Reader, events: LogEvent[], head: number): 'written' | 'on' | Promise<unknown> {
+  #write(reader: Reader, events: LogEvent[], head: number): Awaitable<Step> {
     const { connection, slice } = reader
     let text = ''
     let count = 0
@@ -243,13 +250,13 @@ export class Replay {
     return snapshots.has(topic) || seq <= (shown.get(topic) ?? 0)
   }
 
-  #send(reader: Reader, text: string, events: number): 'written' | 'on' | Promise<unknown> {
+  #send(reader: Reader, text: string, events: number): Awaitable<Step> {
     if (text === '') return 'on'
     const whole = take(reader) + text
     const drained = reader.connection.write(whole, events)
     if (drained) {
       reader.connection.record.state = 'lagging'
-      return drained
+      return drained.then(() => 'on' as const)
     }
     if (whole.length < reader.slice) return 'on'
     reader.slice = nextSlice
@@ -257,32 +264,39 @@ export class Replay {
   }
 
   /** @param returning whether the reader may show something that is no longer so */
-  #snapshot(topic: Topic, returning: boolean): Awaitable<{ text: string; events: number }> {
+  #snapshot(topic: Topic, returning: boolean): Awaitable<Shown> {
     const { kind, snapshot } = this.#declared(topic)
-    if (kind === 'signal') return { text: '', events: 0 }
+    if (kind === 'signal') return nothing
     if (kind === 'log' && !snapshot) {
-      return then(this.#log.last(topic, this.#limits.snapshot), (events) => {
-        if (events.length === 0 && !returning) return { text: '', events: 0 }
-        const patches = events.filter(({ form }) => form === 'patch')
-        const shown = events.filter(({ form }) => form !== 'patch')
-        const reset = shown.length > 0 || patches.length === 0 ? snapshotFrame(topic, shown) : ''
-        const text = reset + patches.map((event) => this.#frame(event)).join('')
-        return { text, events: patches.length + (reset ? 1 : 0) }
-      })
+      return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
+        events.length === 0 && !returning ? nothing : this.#reset(topic, events),
+      )
     }
     return then(kind === 'state' ? this.#states(topic) : [], (all) => {
       const events = all.filter((event) => !isMark(event))
-      if (events.length > 0 || !snapshot) {
-        return { text: events.map((event) => this.#frame(event)).join(''), events: events.length }
-      }
+      if (events.length > 0 || !snapshot) return this.#frames(events)
       return then(snapshot(topic), (content) => {
-        if (content === null || content === undefined || content === false)
-          return { text: '', events: 0 }
+        if (content === null || content === undefined || content === false) return nothing
         const data = typeof content === 'string' ? content : content.html
         const event = typeof content === 'string' ? topic : undefined
-        return { text: frame({ event, data }), events: 1 }
+        return { text: frame({ event, data }), events: 1, upTo: 0 }
       })
     })
+  }
+
+  /** What stands in the slots in one event, patches one by one. */
+  #reset(topic: Topic, events: LogEvent[]): Shown {
+    const patches = this.#frames(events.filter(({ form }) => form === 'patch'))
+    const items = events.filter(({ form }) => form !== 'patch')
+    const upTo = events.at(-1)?.seq ?? 0
+    if (items.length === 0 && patches.events > 0) return { ...patches, upTo }
+    return { text: snapshotFrame(topic, items) + patches.text, events: patches.events + 1, upTo }
+  }
+
+  /** Frames of a snapshot have no id: the reader is not there yet. */
+  #frames(events: LogEvent[]): Shown {
+    const frames = events.map((event) => replayFrame({ ...event, kind: 'signal' }, this.#log.epoch))
+    return { text: frames.join(''), events: events.length, upTo: events.at(-1)?.seq ?? 0 }
   }
 
   /** The newest of each key, however many there are. */
@@ -291,11 +305,6 @@ export class Replay {
       if (events.length < page) return events
       return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
     })
-  }
-
-  /** A frame of a snapshot has no id: the reader is not there yet. */
-  #frame(event: LogEvent): string {
-    return replayFrame({ ...event, kind: 'signal' }, this.#log.epoch) ?? ''
   }
 }
 

@@ -3,7 +3,7 @@
  */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import fc from 'fast-check'
-import { MultiStreamManager, Queue } from 'headwater'
+import { MultiStreamManager, Queue, swap } from 'headwater'
 import { type Client, connect } from '../support/client'
 import { cleanUp, declare, serve, settled, site } from '../support/serve'
 
@@ -180,6 +180,33 @@ describe('a new stream', () => {
       expect(texts(client)).toContain(turn)
       expect(client.events.at(-1)?.name).toBe('done')
     }
+  })
+})
+
+describe('all streams of an entity, by its id', () => {
+  test('C-02 are done when their sources have no more, also after a patch', async () => {
+    const on = serve()
+    const manager = jobs(on, {
+      source: async function* () {
+        yield 1
+        await manager.patch('1', swap.innerHTML('#total', '1'))
+        yield 2
+      },
+    })
+    const client = await connect(`${on.url}/stream/job?id=1`)
+    await client.until(() => client.ended)
+    expect(client.events.some(({ data }) => data.includes('#total'))).toBe(true)
+    expect(client.events.at(-1)?.name).toBe('done')
+  })
+
+  test('C-09 are done when the entity is stopped', async () => {
+    const on = serve()
+    const manager = jobs(on, { source: (_, { signal }) => forever(signal) })
+    const client = await connect(`${on.url}/stream/job?id=1`)
+    await live(client)
+    await manager.stop('1')
+    await client.until(() => client.ended)
+    expect(client.events.at(-1)?.name).toBe('done')
   })
 })
 
