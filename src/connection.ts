@@ -51,6 +51,8 @@ const headers = {
 export class Connection {
   readonly record: ConnectionRecord
   readonly topics: readonly Pattern[]
+  /** What it follows, as one name: connections of the same are one group. */
+  readonly following: string
   readonly endedBefore: readonly Topic[]
   readonly openBefore: readonly Topic[]
   readonly aside: readonly Topic[]
@@ -64,6 +66,7 @@ export class Connection {
 
   constructor({ topics, ended, open, aside, first, cursor, record, retry }: Opening) {
     this.topics = topics
+    this.following = topics.join('\n')
     this.endedBefore = ended
     this.openBefore = open
     this.aside = aside

@@ -185,12 +185,11 @@ export class Delivery {
     this.#onDrained(connection)
   }
 
-  #groupFor({ topics, aside }: Connection, open: readonly Pattern[]): Group {
-    const name = topics.join('\n')
-    let group = this.#groups.get(name)
+  #groupFor({ following, topics, aside }: Connection, open: readonly Pattern[]): Group {
+    let group = this.#groups.get(following)
     if (group) return group
     group = new Group(topics, open, aside)
-    this.#groups.set(name, group)
+    this.#groups.set(following, group)
     for (const topic of topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
       const groups = index.get(topic)
@@ -211,16 +210,15 @@ export class Delivery {
   }
 
   #leave(connection: Connection): void {
-    this.#groups.get(connection.topics.join('\n'))?.live.delete(connection)
+    this.#groups.get(connection.following)?.live.delete(connection)
     this.#dispose(connection)
   }
 
   /** Forgets the group of a connection when nobody is left in it. */
-  #dispose(connection: Connection): void {
-    const name = connection.topics.join('\n')
-    const group = this.#groups.get(name)
+  #dispose({ following }: Connection): void {
+    const group = this.#groups.get(following)
     if (!group || group.live.size > 0) return
-    this.#groups.delete(name)
+    this.#groups.delete(following)
     this.#dirty.delete(group)
     for (const topic of group.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic

@@ -283,61 +283,85 @@ function deletes(html: string): string | undefined {
   return wrapped.exec(html)?.[1]?.replace(/\\([\dA-F]+) /gi, letter)
 }
 
+/** A log to which others append: that is heard when it is looked for. `before` is called before each question. */
+function sharedLog() {
+  const inner = memoryLog()
+  const hooks = { before: (_question: 'read' | 'last') => {} }
+  let known = 0
+  let hear = () => {}
+  const log: Log = {
+    name: 'shared',
+    epoch: inner.epoch,
+    head: () => {
+      hear()
+      return known
+    },
+    append: (entries) => {
+      const places = inner.append(entries)
+      hear()
+      return places
+    },
+    read: (query) => {
+      hooks.before('read')
+      return inner.read(query)
+    },
+    count: (query) => inner.count(query),
+    last: (topic, count) => {
+      hooks.before('last')
+      return inner.last(topic, count)
+    },
+    topics: (pattern) => inner.topics(pattern),
+    ended: (topics) => inner.ended(topics),
+    trimmed: (topics, after) => inner.trimmed(topics, after),
+    trim: (topic, keep) => inner.trim(topic, keep),
+    close: () => inner.close(),
+    follow: (listener) => {
+      const heard: Parameters<typeof listener>[0] = []
+      hear = () => {
+        known = heard.at(-1)?.seq ?? known
+        if (heard.length > 0) listener(heard.splice(0))
+      }
+      return inner.follow((events) => heard.push(...events))
+    },
+  }
+  const entry = (n: string) => ({
+    topic: 'room:1' as Parameters<Log['last']>[0],
+    kind: 'log' as const,
+    form: 'slot' as const,
+    key: null,
+    data: n,
+    at: Date.now(),
+  })
+  return { log, hooks, others: (texts: string[]) => inner.append(texts.map(entry)) }
+}
+
 describe('a log that grows between two questions', () => {
-  test('loses nothing when more than a page is appended while it is read', async () => {
-    const inner = memoryLog()
-    let known = 0
-    let before = () => {}
-    let hear = () => {}
-    const log: Log = {
-      name: 'shared',
-      epoch: inner.epoch,
-      head: () => {
-        hear()
-        return known
-      },
-      append: (entries) => {
-        const places = inner.append(entries)
-        hear()
-        return places
-      },
-      read: (query) => {
-        before()
-        return inner.read(query)
-      },
-      count: (query) => inner.count(query),
-      last: (topic, count) => inner.last(topic, count),
-      topics: (pattern) => inner.topics(pattern),
-      ended: (topics) => inner.ended(topics),
-      trimmed: (topics, after) => inner.trimmed(topics, after),
-      trim: (topic, keep) => inner.trim(topic, keep),
-      close: () => inner.close(),
-      // What others appended is heard when it is looked for.
-      follow: (listener) => {
-        const heard: Parameters<typeof listener>[0] = []
-        hear = () => {
-          known = heard.at(-1)?.seq ?? known
-          if (heard.length > 0) listener(heard.splice(0))
-        }
-        return inner.follow((events) => heard.push(...events))
-      },
+  test('doubles nothing of what came into the snapshot while it was read', async () => {
+    const { log, hooks, others } = sharedLog()
+    const on = serve({ log })
+    on.hub.topic('room:1', { guard: 'public' })
+    await on.hub.publish('room:1', '<p>1</p>')
+    hooks.before = (question) => {
+      if (question !== 'last') return
+      hooks.before = () => {}
+      others(['<p>2</p>'])
     }
+    const client = await connect(`${on.url}/stream?topic=room:1`)
+    await on.hub.publish('room:1', '<p>3</p>')
+    await client.until(() => datas(client).join().includes('<p>3</p>'))
+    expect(datas(client).flatMap(texts)).toEqual(['1', '2', '3'])
+  })
+
+  test('loses nothing when more than a page is appended while it is read', async () => {
+    const { log, hooks, others } = sharedLog()
     const on = serve({ log, limits: { replay: 2_000 } })
     on.hub.topic('room:1', { guard: 'public', keep: { count: 5_000 } })
-    const entry = (n: string) => ({
-      topic: 'room:1' as Parameters<Log['last']>[0],
-      kind: 'log' as const,
-      form: 'slot' as const,
-      key: null,
-      data: n,
-      at: Date.now(),
-    })
     const since = on.hub.cursor()
     for (const n of numbers(1, 10)) await on.hub.publish('room:1', n)
     let appended = 10
-    before = () => {
+    hooks.before = () => {
       if (appended === 1_210) return
-      inner.append(numbers(appended + 1, appended + 600).map(entry))
+      others(numbers(appended + 1, appended + 600))
       appended += 600
     }
     const client = await connect(`${on.url}/stream?topic=room:1`, { lastEventId: since })
