@@ -59,13 +59,18 @@ export class Signer {
  *
  * @param expires milliseconds from now, or a point in time
  * @param usual milliseconds from now
+ * @throws TypeError for what is neither.
  */
 export function expiryOf(expires: number | Date | undefined, usual: number): number {
-  if (expires instanceof Date) return expires.getTime()
   // Rounded, so that a page that is rendered again has the same addresses.
   if (expires === undefined) return Math.ceil((Date.now() + usual) / hour) * hour
+  const isDate = expires instanceof Date
+  const given = isDate ? expires.getTime() : typeof expires === 'number' ? Math.ceil(expires) : NaN
+  if (!Number.isSafeInteger(given)) {
+    throw new TypeError(`Expected milliseconds or a Date, got ${String(expires)}`)
+  }
   // No duration is that long; it is a point in time.
-  return expires > 1e12 ? expires : Date.now() + expires
+  return isDate || given > 1e12 ? given : Date.now() + given
 }
 
 function claim(path: string, query: URLSearchParams, viewer: string | undefined): string {

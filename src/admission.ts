@@ -1,21 +1,80 @@
 import type { Limits } from './limits'
 import { comeBack, Refusal } from './refusal'
 
+/** How long a place is kept for a connection that does not open, in milliseconds. */
+const patience = 10_000
+
+/** A place among the connections that are granted. It counts from the beginning, so a race grants none too many. */
+export class Place {
+  readonly address: string | undefined
+  readonly viewer: string | undefined
+  #admission: Admission
+  #counted = true
+
+  /** @internal Made by {@link Admission.reserve}. */
+  constructor(admission: Admission, address: string | undefined, viewer: string | undefined) {
+    this.#admission = admission
+    this.address = address
+    this.viewer = viewer
+  }
+
+  /** The connection has opened. */
+  open(): void {
+    this.#set(true)
+  }
+
+  /** The connection has ended. Doing so again does nothing. */
+  free(): void {
+    this.#set(false)
+  }
+
+  #set(counted: boolean): void {
+    this.#admission.settle(this, counted === this.#counted ? 0 : counted ? 1 : -1)
+    this.#counted = counted
+  }
+}
+
 /** How many connections there are of whom, and whether one more is granted. */
 export class Admission {
   #limits: Limits
-  #open = 0
+  #taken = 0
   #perAddress = new Map<string, number>()
   #perViewer = new Map<string, number>()
+  /** Places whose connection has not opened, by when they are given up; the oldest first. */
+  #waiting = new Map<Place, number>()
 
   constructor(limits: Limits) {
     this.#limits = limits
   }
 
   /** @throws Refusal when there are as many as are granted. */
-  check(address: string | undefined, viewer: string | undefined): void {
+  reserve(address: string | undefined, viewer: string | undefined): Place {
+    this.#giveUp()
+    this.#check(address, viewer)
+    const place = new Place(this, address, viewer)
+    this.#count(place, 1)
+    this.#waiting.set(place, performance.now() + patience)
+    return place
+  }
+
+  /** @internal A place has been opened or freed. */
+  settle(place: Place, by: 1 | 0 | -1): void {
+    this.#waiting.delete(place)
+    if (by !== 0) this.#count(place, by)
+  }
+
+  /** A client that is gone before its response was begun leaves without a word. */
+  #giveUp(): void {
+    const now = performance.now()
+    for (const [place, until] of this.#waiting) {
+      if (until > now) return
+      place.free()
+    }
+  }
+
+  #check(address: string | undefined, viewer: string | undefined): void {
     const { connections, perAddress, perViewer } = this.#limits
-    if (this.#open >= connections) {
+    if (this.#taken >= connections) {
       throw new Refusal(429, 'The server has as many connections as it grants.', comeBack())
     }
     if (address !== undefined && (this.#perAddress.get(address) ?? 0) >= perAddress) {
@@ -27,9 +86,8 @@ export class Admission {
     }
   }
 
-  /** One more is open, or one less. */
-  count(address: string | undefined, viewer: string | undefined, by: 1 | -1): void {
-    this.#open += by
+  #count({ address, viewer }: Place, by: 1 | -1): void {
+    this.#taken += by
     add(this.#perAddress, address, by)
     add(this.#perViewer, viewer, by)
   }

@@ -1,17 +1,19 @@
 import type { Server } from 'bun'
+import type { Place } from './admission'
+import type { Interest } from './interest'
 import type { ConnectionRecord } from './registry'
 import { comment, encode, retryHint } from './sse'
-import type { Pattern, Topic } from './topic'
+import type { Topic } from './topic'
 
 /** Why a connection ended, as it stands in the registry. */
-export type Reason = 'left' | 'stalled' | 'done' | 'drained' | 'closed' | 'failed'
+export type Reason = 'left' | 'stalled' | 'done' | 'drained' | 'closed' | 'failed' | 'revoked'
 
 /** The part of Bun's server that a connection needs. */
 export type BunServer = Pick<Server<unknown>, 'timeout' | 'requestIP'>
 
 /** What a connection is opened with. */
 export interface Opening {
-  topics: readonly Pattern[]
+  interest: Interest
   /** Topics that have ended by the app's word, whatever the log says. */
   ended: readonly Topic[]
   /** Topics that have not, by the same. */
@@ -25,6 +27,16 @@ export interface Opening {
   record: ConnectionRecord
   /** Milliseconds. */
   retry: number
+  place: Place
+  life: Life
+}
+
+/** Told of the life of connections. */
+export interface Life {
+  /** The server begins to send it. */
+  opened(connection: Connection): void
+  /** It is over, once, if it was opened. */
+  ended(connection: Connection, reason: Reason): void
 }
 
 /** Bun's own controller of a stream of type `direct`. */
@@ -50,9 +62,8 @@ const headers = {
  */
 export class Connection {
   readonly record: ConnectionRecord
-  readonly topics: readonly Pattern[]
-  /** What it follows, as one name: connections of the same are one group. */
-  readonly following: string
+  readonly interest: Interest
+  readonly place: Place
   readonly endedBefore: readonly Topic[]
   readonly openBefore: readonly Topic[]
   readonly aside: readonly Topic[]
@@ -62,11 +73,23 @@ export class Connection {
   ended = false
   #opening: string
   #controller: DirectController | undefined
-  #onEnd: ((reason: Reason) => void) | undefined
+  #life: Life
 
-  constructor({ topics, ended, open, aside, first, cursor, record, retry }: Opening) {
-    this.topics = topics
-    this.following = topics.join('\n')
+  constructor({
+    interest,
+    ended,
+    open,
+    aside,
+    first,
+    cursor,
+    record,
+    retry,
+    place,
+    life,
+  }: Opening) {
+    this.interest = interest
+    this.place = place
+    this.#life = life
     this.endedBefore = ended
     this.openBefore = open
     this.aside = aside
@@ -81,25 +104,32 @@ export class Connection {
   }
 
   /** The response that opens the connection when the server begins to send it. */
-  respond(onOpen: (connection: Connection) => void, onEnd: (reason: Reason) => void): Response {
-    const source = {
-      type: 'direct',
-      // Synchronous, and no promise kept: an idle connection then costs under 4 KB.
-      pull: (controller: DirectController) => {
-        if (this.#controller || this.ended) return
-        this.#controller = controller
-        this.#onEnd = onEnd
-        try {
-          onOpen(this)
-        } catch (error) {
-          this.end('failed')
-          throw error
-        }
-      },
-      cancel: () => this.#over(this.lagging ? 'stalled' : 'left'),
-    }
+  respond(): Response {
+    // It is the stream's source itself, and no promise is kept: an idle connection then costs under 4 KB.
     // The types of the standard do not know Bun's `direct`.
-    return new Response(new ReadableStream(source as never), { headers })
+    return new Response(new ReadableStream(this as never), { headers })
+  }
+
+  /** @internal For Bun. */
+  get type(): 'direct' {
+    return 'direct'
+  }
+
+  /** @internal For Bun: the server begins to send. Synchronous. */
+  pull(controller: DirectController): void {
+    if (this.#controller || this.ended) return
+    this.#controller = controller
+    try {
+      this.#life.opened(this)
+    } catch (error) {
+      this.end('failed')
+      throw error
+    }
+  }
+
+  /** @internal For Bun: the client is gone. */
+  cancel(): void {
+    this.#over(this.lagging ? 'stalled' : 'left')
   }
 
   /** The bytes to begin with, once: the retry hint and a comment, which opens the EventSource. */
@@ -146,10 +176,12 @@ export class Connection {
   #over(reason: Reason): void {
     if (this.ended) return
     this.ended = true
+    const wasOpened = this.#controller !== undefined
     this.#controller = undefined
     this.record.state = 'closed'
     this.record.reason = reason
     this.record.seenAt = Date.now()
-    this.#onEnd?.(reason)
+    if (wasOpened) this.#life.ended(this, reason)
+    else this.place.free()
   }
 }

@@ -1,15 +1,16 @@
 import type { Awaitable, Keep, Kind } from './log'
+import { ByPattern, type Rank } from './patterns'
 import type { Snapshot } from './replay'
-import { asPattern, matches, type Pattern, type Topic } from './topic'
+import type { Topic } from './topic'
 
 /** Who may follow a topic: holders of a signed address, everybody, or whom the function says. */
-export type Guard<Subject extends string = string> =
+export type Guard<Subject = string> =
   | 'signed'
   | 'public'
   | ((request: Request, subject: Subject) => Awaitable<boolean | undefined>)
 
 /** What is declared of the topics that a pattern names. */
-export interface TopicOptions {
+export interface TopicOptions extends Rank {
   /** @default 'log' */
   kind?: Kind | undefined
   /** For kind `log`. @default { count: 1000, age: 86_400_000 } */
@@ -21,56 +22,69 @@ export interface TopicOptions {
    * @default the newest state of each key; of kind `log` the newest 200
    */
   snapshot?: Snapshot | undefined
-  /** @internal Counts before the app's own declarations. */
-  first?: boolean
 }
 
 /** What holds for a topic. */
 export interface Declaration {
-  pattern: Pattern
   kind: Kind
   keep: Keep
   guard: Guard<Topic>
   snapshot: Snapshot | undefined
+  /** What HTML is that is published to it: of a manager's kind `log` an item, which replaces itself in a replay. */
+  form: 'slot' | 'item'
+  /** The key of what is published without one. */
+  key: string | null
 }
+
+/** The key of a manager's states: of each there is one value. */
+export const stateKey = 'state'
 
 const keepDefault: Keep = { count: 1_000, age: 24 * 60 * 60 * 1_000 }
 
-/** What was declared; that of a manager counts before the app's, and of these the first that fits. */
-export class Declarations {
-  #all: Declaration[] = []
-  #found = new Map<Topic, Declaration>()
+const kinds: readonly Kind[] = ['log', 'state', 'signal']
 
-  /**
-   * @param options.first for the topics of a manager, which no wider pattern may open
-   * @throws TypeError for a pattern that is none.
-   */
+const undeclared = declarationOf({})
+
+/**
+ * What was declared: of several that fit a topic the one with the highest priority counts, then the first. A
+ * manager's own counts before all, so that no wider pattern may open its topics.
+ */
+export class Declarations {
+  #declared = new ByPattern<Declaration>()
+
+  /** @throws TypeError for a pattern, a priority or another option that is none. */
   add(pattern: string, options: TopicOptions): void {
-    const at = options.first ? 0 : this.#all.length
-    this.#all.splice(at, 0, {
-      pattern: asPattern(pattern),
-      kind: options.kind ?? 'log',
-      keep: { ...keepDefault, ...options.keep },
-      guard: options.guard ?? 'signed',
-      snapshot: options.snapshot,
-    })
-    this.#found.clear()
+    const fault = faultOf(options)
+    if (fault) throw new TypeError(`Expected ${fault} for "${pattern}"`)
+    this.#declared.add(pattern, declarationOf(options), options)
   }
 
   /** What holds for a topic; of kind `log` and signed where nothing was declared. */
   of(topic: Topic): Declaration {
-    let found = this.#found.get(topic)
-    if (!found) {
-      found = this.#all.find(({ pattern }) => matches(pattern, topic)) ?? {
-        pattern: topic,
-        kind: 'log',
-        keep: keepDefault,
-        guard: 'signed',
-        snapshot: undefined,
-      }
-      if (this.#found.size > 10_000) this.#found.clear()
-      this.#found.set(topic, found)
-    }
-    return found
+    return this.#declared.of(topic)[0] ?? undeclared
   }
+}
+
+function declarationOf(options: TopicOptions): Declaration {
+  const { kind = 'log', keep, guard = 'signed', snapshot, first } = options
+  return {
+    kind,
+    keep: { ...keepDefault, ...keep },
+    guard,
+    snapshot,
+    form: first && kind === 'log' ? 'item' : 'slot',
+    key: kind !== 'state' ? null : first ? stateKey : '',
+  }
+}
+
+/** A guard with a typing error must not open what it was to close. */
+function faultOf({ kind, keep, guard }: TopicOptions): string | undefined {
+  const { count = 1, age = 1 } = keep ?? {}
+  if (kind !== undefined && !kinds.includes(kind)) return `kind log, state or signal, got ${kind}`
+  if (!Number.isSafeInteger(count) || count < 1) return `to keep a number of events, got ${count}`
+  if (!(age > 0)) return `to keep events for milliseconds above 0, got ${age}`
+  const isGuard = guard === undefined || guard === 'signed' || guard === 'public'
+  if (!isGuard && typeof guard !== 'function')
+    return `guard signed, public or a function, got ${guard}`
+  return undefined
 }

@@ -3,62 +3,80 @@
  */
 import type { Connection } from './connection'
 import { Group } from './group'
+import { Interest } from './interest'
 import type { Limits } from './limits'
 import type { LogEvent } from './log'
+import { isMark } from './log/contract'
+import { type Framed, joined, Ring } from './ring'
 import { comment, encode, frame, idOnly } from './sse'
 import { isPattern, matches, type Pattern, type Topic } from './topic'
-import { eventId, liveFrame } from './wire'
+import { eventId } from './wire'
 
 const done = encode(frame({ event: 'done', data: '' }))
 const beat = encode(comment)
 
-/** Told of each connection that becomes live and names a topic or pattern, and when the last one has gone. */
-export type OnViewers = (topic: Pattern, viewed: boolean) => void
+/** The topic of patches to whoever is connected. */
+export const everyone = 'hw:all' as Topic
+
+/** Passes after which a group is given up that gets more than it can be written. */
+const passes = 4
+
+/** What a hub's delivery tells of. */
+export interface DeliveryEvents {
+  /** A connection has become live that names this topic or pattern, or the last one has gone. */
+  onViewers(topic: Pattern, viewed: boolean): void
+  /** A connection takes no more. */
+  onLag(connection: Connection): void
+  /** A connection is not live, and can be sent what it lacks. */
+  onBehind(connection: Connection): void
+  onBeat(): void
+}
 
 /** The live side of one hub. */
 export class Delivery {
   /** Everything up to this number has been taken over from the log. */
   position: number
+  readonly ring: Ring
   #epoch: string
   #limits: Limits
-  #onViewers: OnViewers
-  #onLag: (connection: Connection) => void
-  #onDrained: (connection: Connection) => void
-  #onBeat: () => void
-  #connections = new Set<Connection>()
+  #events: DeliveryEvents
+  /** How many connections there are. They stand either in a group or behind. */
+  active = 0
+  /** Connections that are not live: they catch up. */
+  #behind = new Set<Connection>()
   #viewers = new Map<Pattern, number>()
   #groups = new Map<string, Group>()
   #byTopic = new Map<Pattern, Set<Group>>()
   #byPattern = new Map<Pattern, Set<Group>>()
+  /** Which groups with a pattern a topic concerns, until these change. */
+  #matching = new Map<Topic, Set<Group>>()
   #dirty = new Set<Group>()
   #flushing: ReturnType<typeof setImmediate> | undefined
   #beating: Timer | undefined
   #beaten: number
   /** Events written to connections that have ended. */
   #past = 0
+  /** Signals that did not reach a connection, because it was not live. */
+  dropped = 0
 
   constructor(options: {
     epoch: string
     position: number
     limits: Limits
-    onViewers: OnViewers
-    onLag: (connection: Connection) => void
-    onDrained: (connection: Connection) => void
-    onBeat: () => void
+    events: DeliveryEvents
   }) {
     this.position = options.position
     this.#beaten = options.position
     this.#epoch = options.epoch
     this.#limits = options.limits
-    this.#onViewers = options.onViewers
-    this.#onLag = options.onLag
-    this.#onDrained = options.onDrained
-    this.#onBeat = options.onBeat
+    this.#events = options.events
+    this.ring = new Ring(options.epoch, options.position, options.limits.ring)
   }
 
   /** All open connections, live or catching up. */
-  get connections(): ReadonlySet<Connection> {
-    return this.#connections
+  *connections(): Generator<Connection> {
+    for (const { live } of this.#groups.values()) yield* live
+    yield* this.#behind
   }
 
   /** Topics and patterns that somebody follows. */
@@ -69,34 +87,50 @@ export class Delivery {
   /** Events written to connections since the start. */
   get events(): number {
     let sum = this.#past
-    for (const { record } of this.#connections) sum += record.events
+    for (const { record } of this.connections()) sum += record.events
     return sum
+  }
+
+  /** The interest in these topics; the same for all who have it. */
+  interest(topics: readonly Pattern[]): Interest {
+    const made = new Interest(topics)
+    return this.#groups.get(made.name)?.interest ?? made
   }
 
   /** Counts a connection in. It gets events once it has {@link join}ed. */
   admit(connection: Connection): void {
-    this.#connections.add(connection)
+    this.active++
+    this.#behind.add(connection)
     this.#beating ??= setInterval(() => this.#beat(), this.#limits.heartbeat)
-    for (const topic of connection.topics) {
-      const viewers = (this.#viewers.get(topic) ?? 0) + 1
-      this.#viewers.set(topic, viewers)
+    for (const topic of connection.interest.topics) {
+      this.#viewers.set(topic, (this.#viewers.get(topic) ?? 0) + 1)
     }
   }
 
   /** Counts a connection out. */
   remove(connection: Connection): void {
-    if (!this.#connections.delete(connection)) return
+    const group = this.#groups.get(connection.interest.name)
+    if (group?.live.delete(connection)) this.#dispose(group)
+    else if (!this.#behind.delete(connection)) return
+    this.active--
     this.#past += connection.record.events
-    this.#leave(connection)
-    if (this.#connections.size === 0) {
+    if (this.active === 0) {
       clearInterval(this.#beating)
       this.#beating = undefined
     }
-    for (const topic of connection.topics) {
+    for (const topic of connection.interest.topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) - 1
       if (viewers > 0) this.#viewers.set(topic, viewers)
-      else if (this.#viewers.delete(topic)) this.#onViewers(topic, false)
+      else if (this.#viewers.delete(topic)) this.#events.onViewers(topic, false)
     }
+  }
+
+  /** Which of the topics of an interest have ended, if somebody live has it. */
+  endedOf({ name }: Interest): ReadonlySet<Pattern> | undefined {
+    const group = this.#groups.get(name)
+    if (!group) return undefined
+    this.#flushWhole(group)
+    return this.#groups.get(name) === group ? group.ended : undefined
   }
 
   /** Makes a connection live that has caught up to {@link position}. `open`: those that have not ended. */
@@ -104,11 +138,12 @@ export class Delivery {
     if (connection.ended) return
     if (open.length === 0) return this.#finish(connection)
     const before = this.#groupFor(connection, open)
-    while (!before.idle && before.live.size > 0) this.#flushGroup(before)
+    this.#flushWhole(before)
     if (before.over) return this.#finish(connection)
     // The last of them may have gone while it was written to, and its group with it.
     this.#groupFor(connection, open).live.add(connection)
-    for (const topic of open) this.#onViewers(topic, true)
+    this.#behind.delete(connection)
+    for (const topic of open) this.#events.onViewers(topic, true)
   }
 
   /** Whether anybody follows this topic. */
@@ -116,25 +151,88 @@ export class Delivery {
     return this.#viewers.has(topic)
   }
 
-  /** Takes over what was appended; it is written out at the end of the turn. */
+  /** How many connections follow one of the topics, but for the one with that id. */
+  countOf(topics: readonly Topic[] | typeof everyone, except?: string): number {
+    let count = 0
+    const wanted = new Map<Interest, boolean>()
+    for (const { interest, record } of this.connections()) {
+      if (record.id === except) continue
+      let wants = topics === everyone || wanted.get(interest)
+      if (wants === undefined) {
+        wants = (topics as readonly Topic[]).some((topic) => interest.wants(topic))
+        wanted.set(interest, wants)
+      }
+      if (wants) count++
+    }
+    return count
+  }
+
+  /** Takes over what was appended; it is written out at the end of the next turn. */
   dispatch(events: readonly LogEvent[]): void {
-    for (const event of events) {
-      this.position = event.seq
-      const groups = this.#concerned(event.topic)
-      if (groups.size === 0) continue
-      const text = liveFrame(event, this.#epoch)
-      const due = {
-        seq: event.seq,
-        topic: event.topic,
-        bytes: text === undefined ? undefined : encode(text),
-        isEnd: event.form === 'end',
-      }
-      for (const group of groups) {
-        group.push(due)
-        this.#dirty.add(group)
-      }
+    for (const event of events) this.#take(event)
+    if (this.#dirty.size > 0) this.#soon()
+  }
+
+  /** Writes what is due. */
+  flush(): void {
+    clearImmediate(this.#flushing)
+    this.#flushing = undefined
+    const groups = [...this.#dirty]
+    this.#dirty.clear()
+    for (const group of groups) {
+      this.#flushGroup(group)
+      if (!group.idle && group.live.size > 0) this.#dirty.add(group)
     }
     if (this.#dirty.size > 0) this.#soon()
+  }
+
+  #take(event: LogEvent): void {
+    this.position = event.seq
+    // Nobody is there who could come back to it.
+    if (this.active === 0) return this.ring.skip(event.seq)
+    const framed = this.ring.push(event)
+    if (framed.audience?.startsWith('=')) return this.#writeTo(framed.audience.slice(1), framed)
+    if (event.kind === 'signal' && !isMark(event)) this.#countDropped(framed)
+    for (const group of this.#concerned(event.topic)) {
+      if (framed.audience !== null) this.#writeApart(group, framed)
+      else {
+        group.push(framed)
+        if (group.due > passes * this.#limits.budget) this.#giveUp(group)
+        else this.#dirty.add(group)
+      }
+    }
+  }
+
+  #countDropped({ topic, audience }: Framed): void {
+    for (const { interest, record } of this.#behind) {
+      const wants = topic === everyone || interest.wants(topic)
+      if (wants && audience !== `!${record.id}`) this.dropped++
+    }
+  }
+
+  /** What is not for all of a group is not joined with the rest. */
+  #writeApart(group: Group, framed: Framed): void {
+    this.#flushWhole(group)
+    const bytes = joined([framed])
+    for (const connection of group.live) {
+      if (framed.audience !== `!${connection.record.id}`) this.#write(group, connection, bytes, 1)
+    }
+    this.#dispose(group)
+  }
+
+  /** To one connection alone: between what it catches up with, if it is not live, for it is kept for nobody. */
+  #writeTo(id: string, framed: Framed): void {
+    for (const connection of this.connections()) {
+      if (connection.record.id !== id) continue
+      const group = this.#groups.get(connection.interest.name)
+      if (group) this.#flushWhole(group)
+      if (group?.live.has(connection)) {
+        this.#write(group, connection, joined([framed]), 1)
+        this.#dispose(group)
+      } else if (connection.lagging) this.dropped++
+      else connection.write(joined([framed]), 1)
+      return
+    }
   }
 
   /** At the end of the next turn: so what is published in two turns is one write, and nobody waits for a clock. */
@@ -144,23 +242,36 @@ export class Delivery {
     })
   }
 
-  /** Writes what is due. */
-  flush(): void {
-    this.#flushing = undefined
-    const groups = [...this.#dirty]
-    this.#dirty.clear()
-    for (const group of groups) {
-      this.#flushGroup(group)
-      if (!group.idle) this.#dirty.add(group)
-    }
-    if (this.#dirty.size > 0) this.#soon()
-  }
-
   #flushGroup(group: Group): void {
     group.flush(this.#limits.budget, this.position, (connection, drained) =>
       this.#lag(connection, drained),
     )
+    this.#dispose(group)
     if (group.over) for (const connection of [...group.live]) this.#finish(connection)
+  }
+
+  #flushWhole(group: Group): void {
+    while (!group.idle && group.live.size > 0) this.#flushGroup(group)
+  }
+
+  /** More is due than can be written: they get it as readers of the ring and the log, each at its own speed. */
+  #giveUp(group: Group): void {
+    const reached = group.reached ?? this.position
+    for (const connection of [...group.live]) {
+      connection.cursor = reached
+      group.live.delete(connection)
+      this.#behind.add(connection)
+      this.#events.onBehind(connection)
+    }
+    this.#dispose(group)
+  }
+
+  #write(group: Group, connection: Connection, bytes: Uint8Array, events: number): void {
+    const drained = connection.write(bytes, events)
+    if (!drained) return
+    connection.cursor = this.position
+    group.live.delete(connection)
+    this.#lag(connection, drained)
   }
 
   #finish(connection: Connection): void {
@@ -170,62 +281,66 @@ export class Delivery {
 
   #lag(connection: Connection, drained: Promise<unknown>): void {
     connection.record.state = 'lagging'
-    this.#onLag(connection)
-    this.#dispose(connection)
-    drained.then(
-      () => this.#drained(connection),
-      () => this.#drained(connection),
-    )
+    this.#behind.add(connection)
+    this.#events.onLag(connection)
+    const resume = () => {
+      // The promise also resolves when the connection dies.
+      if (connection.ended) return
+      connection.record.state = 'open'
+      this.#events.onBehind(connection)
+    }
+    drained.then(resume, resume)
   }
 
-  #drained(connection: Connection): void {
-    // The promise also resolves when the connection dies.
-    if (connection.ended) return
-    connection.record.state = 'open'
-    this.#onDrained(connection)
-  }
-
-  #groupFor({ following, topics, aside }: Connection, open: readonly Pattern[]): Group {
-    let group = this.#groups.get(following)
+  #groupFor({ interest, aside }: Connection, open: readonly Pattern[]): Group {
+    let group = this.#groups.get(interest.name)
     if (group) return group
-    group = new Group(topics, open, aside)
-    this.#groups.set(following, group)
-    for (const topic of topics) {
+    group = new Group(interest, open, aside)
+    this.#groups.set(interest.name, group)
+    for (const topic of interest.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
       const groups = index.get(topic)
       if (groups) groups.add(group)
       else index.set(topic, new Set([group]))
     }
+    if (interest.patterns.length > 0) this.#matching.clear()
     return group
   }
 
-  #concerned(topic: Topic): Set<Group> {
-    const exact = this.#byTopic.get(topic) ?? new Set<Group>()
+  #concerned(topic: Topic): Iterable<Group> {
+    if (topic === everyone) return this.#groups.values()
+    const exact = this.#byTopic.get(topic) ?? none
     if (this.#byPattern.size === 0) return exact
-    const all = new Set(exact)
+    const matching = this.#matchingOf(topic)
+    if (matching.size === 0) return exact
+    return exact.size === 0 ? matching : new Set([...exact, ...matching])
+  }
+
+  #matchingOf(topic: Topic): Set<Group> {
+    let found = this.#matching.get(topic)
+    if (found) return found
+    found = new Set()
     for (const [pattern, groups] of this.#byPattern) {
-      if (matches(pattern, topic)) for (const group of groups) all.add(group)
+      if (matches(pattern, topic)) for (const group of groups) found.add(group)
     }
-    return all
+    if (this.#matching.size >= 10_000) this.#matching.clear()
+    this.#matching.set(topic, found)
+    return found
   }
 
-  #leave(connection: Connection): void {
-    this.#groups.get(connection.following)?.live.delete(connection)
-    this.#dispose(connection)
-  }
-
-  /** Forgets the group of a connection when nobody is left in it. */
-  #dispose({ following }: Connection): void {
-    const group = this.#groups.get(following)
-    if (!group || group.live.size > 0) return
-    this.#groups.delete(following)
+  /** Forgets a group when nobody is left in it. */
+  #dispose(group: Group): void {
+    const { interest } = group
+    if (group.live.size > 0 || this.#groups.get(interest.name) !== group) return
+    this.#groups.delete(interest.name)
     this.#dirty.delete(group)
-    for (const topic of group.topics) {
+    for (const topic of interest.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
       const groups = index.get(topic)
       groups?.delete(group)
       if (groups?.size === 0) index.delete(topic)
     }
+    if (interest.patterns.length > 0) this.#matching.clear()
   }
 
   /** A sign of life for every live connection; it carries the position when that has moved. */
@@ -234,16 +349,13 @@ export class Delivery {
     const moved = this.position !== this.#beaten
     this.#beaten = this.position
     const bytes = moved ? encode(idOnly(eventId(this.#epoch, this.position))) : beat
-    for (const group of this.#groups.values()) {
+    for (const group of [...this.#groups.values()]) {
       if (!group.idle) continue
-      for (const connection of group.live) {
-        const drained = connection.write(bytes)
-        if (!drained) continue
-        connection.cursor = this.position
-        group.live.delete(connection)
-        this.#lag(connection, drained)
-      }
+      for (const connection of group.live) this.#write(group, connection, bytes, 0)
+      this.#dispose(group)
     }
-    this.#onBeat()
+    this.#events.onBeat()
   }
 }
+
+const none: ReadonlySet<Group> = new Set()

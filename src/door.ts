@@ -10,15 +10,29 @@ import type { BunServer } from './connection'
 import type { Declarations, Guard } from './declarations'
 import type { Limits } from './limits'
 import type { Awaitable } from './log'
+import { isForeign, urlOf } from './origin'
 import { Refusal } from './refusal'
 import { asPattern, isPattern, type Pattern, type Topic } from './topic'
+
+/**
+ * What a guard is asked about who wants all entities. No id, no name, and nothing that is missing equals it: were it
+ * `undefined`, `userOf(request)?.id === id` would let in who has no user.
+ */
+export const all: unique symbol = Symbol('all')
+
+/** Who says whether a request may have what it asks for. */
+export interface Guarded {
+  guard: Guard<string | typeof all>
+  /** What the guard is asked about. */
+  subject: string | typeof all
+}
 
 /** What one request to an endpoint asks for. */
 export interface Asked {
   /** The endpoint's name for the registry. */
   kind: string
   /** All must let it pass. */
-  guards: readonly { guard: Guard; subject: string }[]
+  guards: readonly Guarded[]
   entity?: string | undefined
   /** Called once access was granted. */
   open(): Awaitable<Pick<Connect, 'topics' | 'ended' | 'open' | 'aside' | 'first'>>
@@ -62,6 +76,10 @@ export interface DoorOptions {
   limits: Limits
   signer: Signer
   declarations: Declarations
+  /** How many proxies in front are believed. */
+  proxies: number
+  /** Origins of other sites whose pages may follow streams. */
+  origins: readonly string[]
   endpoints: ReadonlyMap<string, Endpoint>
   /** Who asks, if the app says so. */
   viewer: ((request: Request) => Promise<string | undefined>) | undefined
@@ -87,22 +105,34 @@ export class Door {
 
   /** Answers what is under the hub's path. */
   async answer(request: Request, server: BunServer | undefined): Promise<Response | undefined> {
-    const url = new URL(request.url)
+    const url = urlOf(request)
     const { path } = this.#options
     if (url.pathname !== path && !url.pathname.startsWith(`${path}/`)) return undefined
-    try {
-      return await this.#serve(request, url, url.pathname.slice(path.length + 1), server)
-    } catch (error) {
-      if (error instanceof Refusal) {
-        this.#options.onRefuse(error, request)
-        return error.respond()
-      }
-      this.#options.onError(error)
-      return new Refusal(
-        500,
-        'This stream could not be opened; the server has the reason.',
-      ).respond()
+    const rest = url.pathname.slice(path.length + 1)
+    const answer = await this.#serve(request, url, rest, server).catch((error) =>
+      this.#refuse(error, request),
+    )
+    return this.#share(answer, request)
+  }
+
+  #refuse(error: unknown, request: Request): Response {
+    if (error instanceof Refusal) {
+      this.#options.onRefuse(error, request)
+      return error.respond()
     }
+    this.#options.onError(error)
+    const reason = 'This stream could not be opened; the server has the reason.'
+    return new Refusal(500, reason).respond()
+  }
+
+  /** Lets the pages of origins that are granted read the answer: a browser asks for that beside the request. */
+  #share(answer: Response, request: Request): Response {
+    const origin = request.headers.get('origin')
+    if (origin === null || !this.#options.origins.includes(origin)) return answer
+    answer.headers.set('access-control-allow-origin', origin)
+    answer.headers.set('access-control-allow-credentials', 'true')
+    answer.headers.set('vary', 'origin')
+    return answer
   }
 
   async #serve(
@@ -118,7 +148,8 @@ export class Door {
       })
     }
     if (rest.startsWith('-/')) return this.#asset(rest)
-    if (request.headers.get('sec-fetch-site') === 'cross-site') {
+    if (hasBody(request)) throw new Refusal(413, 'Streams take no body.')
+    if (isForeign(request, this.#options)) {
       throw new Refusal(403, 'Streams are not given to pages of other sites.')
     }
     const asked = await this.#ask(url, rest)
@@ -141,7 +172,7 @@ export class Door {
     const endpoint = this.#options.endpoints.get(name)
     if (!endpoint || more.length > 0) {
       const known = [...this.#options.endpoints.keys()].join(', ') || 'none'
-      throw new Refusal(404, `Unknown endpoint: ${JSON.stringify(rest)}. Known: ${known}.`)
+      throw new Refusal(404, `Unknown endpoint: ${shown(rest)}. Known: ${known}.`)
     }
     return endpoint.ask(searchParams, stream)
   }
@@ -171,7 +202,7 @@ export class Door {
     }))
     return {
       kind: 'topics',
-      guards: guards as Asked['guards'],
+      guards: guards as Guarded[],
       open: () => ({ topics }),
     }
   }
@@ -187,19 +218,21 @@ export class Door {
       if (reason) throw new Refusal(403, why[reason])
     }
     for (const { guard, subject } of guards) {
-      if (typeof guard === 'string' || (await this.#allows(guard, request, subject))) continue
+      if (guard === 'public' || guard === 'signed' || (await this.#allows(guard, request, subject)))
+        continue
       if (this.#options.viewer && viewer === undefined) {
         throw new Refusal(401, 'Sign in to follow this stream.')
       }
-      throw new Refusal(403, `You may not follow ${JSON.stringify(subject)}.`)
+      const what = subject === all ? 'all of these' : shown(subject)
+      throw new Refusal(403, `You may not follow ${what}.`)
     }
   }
 
   /** A guard that throws refuses. */
   async #allows(
-    guard: Exclude<Guard, string>,
+    guard: Exclude<Guarded['guard'], string>,
     request: Request,
-    subject: string,
+    subject: Guarded['subject'],
   ): Promise<boolean> {
     try {
       return (await guard(request, subject)) === true
@@ -210,10 +243,20 @@ export class Door {
   }
 }
 
+/** Without reading it: what nobody reads the server throws away as it comes. */
+function hasBody({ headers }: Request): boolean {
+  return headers.has('transfer-encoding') || Number(headers.get('content-length') ?? 0) !== 0
+}
+
+/** Text of a stranger, in a sentence. */
+function shown(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text)
+}
+
 function decode(segment: string): string {
   try {
     return decodeURIComponent(segment)
   } catch {
-    throw new Refusal(400, `The path is not well encoded: ${JSON.stringify(segment)}.`)
+    throw new Refusal(400, `The path is not well encoded: ${shown(segment)}.`)
   }
 }

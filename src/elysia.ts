@@ -1,6 +1,7 @@
 import { Elysia } from 'elysia'
 import type { Hub } from './hub'
 import { warnings } from './markup'
+import { urlOf } from './origin'
 
 /**
  * The Elysia plugin: serves the hub's streams, and takes the cursor of every page before its data is read.
@@ -19,17 +20,20 @@ export function headwater(hub: Hub) {
   return (
     new Elysia({ name: 'headwater', seed: hub.path })
       .onRequest(({ request }) =>
-        hub.serves(new URL(request.url).pathname) ? undefined : hub.enter(request),
+        hub.serves(urlOf(request).pathname) ? undefined : hub.enter(request),
       )
       // Pages of errors too, which `onAfterHandle` does not see.
       .mapResponse({ as: 'global' }, ({ set, responseValue }) => {
         if (hub.current?.addressed) set.headers['cache-control'] ??= 'private, no-store'
         check?.(responseValue)
       })
-      .all(hub.path, serve)
-      .all(`${hub.path}/*`, serve)
+      .all(hub.path, serve, unparsed)
+      .all(`${hub.path}/*`, serve, unparsed)
   )
 }
+
+/** Else a hook of the app that asks for bodies would have the server take in one of any size before the refusal. */
+const unparsed = { parse: 'none' } as const
 
 /** Prints each warning of whole pages once. */
 function printer() {

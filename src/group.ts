@@ -1,39 +1,29 @@
 import type { Connection } from './connection'
-import type { Pattern, Topic } from './topic'
-
-/** What is due to a group: bytes that all its connections share, or a mark. */
-export interface Due {
-  seq: number
-  topic: Topic
-  bytes: Uint8Array | undefined
-  /** Whether it is the mark that the topic has ended; with anything else it goes on. */
-  isEnd: boolean
-}
+import type { Interest } from './interest'
+import { type Framed, joined } from './ring'
+import type { Pattern } from './topic'
 
 /**
- * The live connections that follow the same topics.
+ * The live connections with the same interest.
  *
  * They all stand at one place in the log, so none needs a queue or cursor of its own: what is due is joined
  * once and written to each in one write.
  */
 export class Group {
   readonly live = new Set<Connection>()
-  readonly topics: readonly Pattern[]
+  readonly interest: Interest
   /** Those of its topics that may still change; a pattern always may. */
   readonly #open: Set<Pattern>
   /** Those that have ended; publishing to one opens it again. */
   readonly #ended: Set<Pattern>
-  #due: Due[] = []
+  #due: Framed[] = []
+  #bytes = 0
 
   /** @param aside topics that neither keep it from being over nor begin it again */
-  constructor(
-    topics: readonly Pattern[],
-    open: readonly Pattern[],
-    aside: readonly Pattern[] = [],
-  ) {
-    this.topics = topics
+  constructor(interest: Interest, open: readonly Pattern[], aside: readonly Pattern[] = []) {
+    this.interest = interest
     this.#open = new Set(open)
-    const counted = topics.filter((topic) => !aside.includes(topic))
+    const counted = interest.topics.filter((topic) => !aside.includes(topic))
     this.#ended = new Set(counted.filter((topic) => !this.#open.has(topic)))
   }
 
@@ -46,8 +36,25 @@ export class Group {
     return this.idle && this.#open.size === 0
   }
 
-  push(due: Due): void {
-    this.#due.push(due)
+  /** Bytes that are due. */
+  get due(): number {
+    return this.#bytes
+  }
+
+  /** The number before the first event that is due. */
+  get reached(): number | undefined {
+    const [first] = this.#due
+    return first && first.seq - 1
+  }
+
+  /** Those of its topics that have ended, but for what is due. */
+  get ended(): ReadonlySet<Pattern> {
+    return this.#ended
+  }
+
+  push(framed: Framed): void {
+    this.#due.push(framed)
+    this.#bytes += framed.to - framed.from
   }
 
   /**
@@ -61,15 +68,15 @@ export class Group {
     position: number,
     lag: (connection: Connection, drained: Promise<unknown>) => void,
   ): void {
-    const { chunk, events, count } = this.#join(budget)
-    const last = this.#due[count - 1]
-    for (const { topic, isEnd } of this.#due.splice(0, count)) {
-      if (isEnd) {
-        if (this.#open.delete(topic)) this.#ended.add(topic)
-      } else if (this.#ended.delete(topic)) this.#open.add(topic)
+    const now = this.#take(budget)
+    let events = 0
+    for (const framed of now) {
+      this.#mark(framed)
+      if (framed.to > framed.from) events++
     }
-    if (!chunk) return
-    const reached = this.idle ? position : (last?.seq ?? position)
+    if (events === 0) return
+    const chunk = joined(now)
+    const reached = this.idle ? position : (now.at(-1)?.seq ?? position)
     for (const connection of this.live) {
       const drained = connection.write(chunk, events)
       if (!drained) continue
@@ -79,30 +86,28 @@ export class Group {
     }
   }
 
-  /** One chunk out of the first events within the budget, and always one event at least. */
-  #join(budget: number): { chunk: Uint8Array | undefined; events: number; count: number } {
+  /** The first events within the budget, and always one at least. */
+  #take(budget: number): Framed[] {
+    if (this.#bytes <= budget) {
+      const all = this.#due
+      this.#due = []
+      this.#bytes = 0
+      return all
+    }
     let size = 0
-    let events = 0
-    let count = 0
-    let only: Uint8Array | undefined
-    for (const { bytes } of this.#due) {
-      if (bytes) {
-        if (events > 0 && size + bytes.byteLength > budget) break
-        size += bytes.byteLength
-        only = bytes
-        events++
-      }
-      count++
-    }
-    if (events <= 1) return { chunk: only, events, count }
-    const chunk = new Uint8Array(size)
-    let at = 0
-    for (let i = 0; i < count; i++) {
-      const bytes = this.#due[i]?.bytes
-      if (!bytes) continue
-      chunk.set(bytes, at)
-      at += bytes.byteLength
-    }
-    return { chunk, events, count }
+    const end = this.#due.findIndex(({ from, to }) => {
+      const isOver = size > 0 && size + to - from > budget
+      size += to - from
+      return isOver
+    })
+    const some = this.#due.splice(0, end < 0 ? this.#due.length : end)
+    for (const { from, to } of some) this.#bytes -= to - from
+    return some
+  }
+
+  #mark({ topic, form }: Framed): void {
+    if (form === 'end') {
+      if (this.#open.delete(topic)) this.#ended.add(topic)
+    } else if (this.#ended.delete(topic)) this.#open.add(topic)
   }
 }

@@ -8,25 +8,46 @@
  * and joins the others.
  */
 import { expiryOf, Signer } from './address'
-import { Admission } from './admission'
+import { Admission, type Place } from './admission'
 import { type AssetName, asset } from './assets'
-import { type BunServer, Connection } from './connection'
+import { type BunServer, Connection, type Life, type Reason } from './connection'
 import { openStore, type Store } from './db'
 import { Declarations, type Guard, type TopicOptions } from './declarations'
-import { Delivery } from './delivery'
+import { Delivery, everyone } from './delivery'
 import { type Connect, Door, type Endpoint } from './door'
+import { readHistory } from './history'
+import { type ConnectionDetails, detailsOf, isolate } from './hooks'
+import { closeOnReload } from './hot'
 import { defaults, drawRetry, type Limits } from './limits'
-import { type Kind, type Log, sqliteLog } from './log'
+import type { Kind, Log } from './log'
 import { endKey } from './log/contract'
-import type { AddressOptions, HistoryItem, HubOptions, PublishOptions, Stats } from './options'
+import { sqliteLogOn } from './log/sqlite'
+import { type Middleware, Middlewares } from './middleware'
+import type {
+  AddressOptions,
+  Broadcast,
+  History,
+  HistoryOptions,
+  HubOptions,
+  PublishOptions,
+  RevokeOptions,
+  Stats,
+} from './options'
+import { addressOf, checkOrigins, checkProxies, urlOf } from './origin'
 import { currentPage, type Page, pages } from './page'
-import { type Content, type Destination, Publisher } from './publisher'
+import { type Content, type Destination, Publisher, type Rendered } from './publisher'
 import { comeBack, printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
-import { asPattern, asTopic, type Pattern, type Topic } from './topic'
+import { type Access, Revocation, revocations } from './revocation'
+import { Same } from './shared'
+import { Patch } from './swap'
+import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
-import { type EventId, eventId, htmlOf } from './wire'
+import { type EventId, eventId } from './wire'
+
+/** Between two slices of a drain, in milliseconds. */
+const slice = 50
 
 /** The engine of one process. */
 export class Hub {
@@ -42,6 +63,9 @@ export class Hub {
   #viewer: NonNullable<HubOptions['viewer']> | undefined
   #onError: NonNullable<HubOptions['onError']>
   #onRefuse: NonNullable<HubOptions['onRefuse']>
+  #onConnect: HubOptions['onConnect']
+  #onDisconnect: HubOptions['onDisconnect']
+  #middlewares: Middlewares
   #publisher: Publisher
   #delivery: Delivery
   #replay: Replay
@@ -50,10 +74,19 @@ export class Hub {
   #endpoints = new Map<string, Endpoint>()
   #declarations = new Declarations()
   #admission: Admission
+  #revocation: Revocation
+  #proxies: number
   #ownsLog: boolean
   #unfollow: () => void
+  #forget: () => void
+  #life: Life = {
+    opened: (connection) => this.#opened(connection),
+    ended: (connection, reason) => this.#over(connection, reason),
+  }
+  #texts = new Same(1_000)
   #total = 0
   #draining = false
+  #drained: Promise<void> | undefined
   #closed = false
 
   constructor(options: HubOptions = {}) {
@@ -61,10 +94,12 @@ export class Hub {
     this.limits = { ...defaults, ...options.limits }
     this.#admission = new Admission(this.limits)
     this.#viewer = options.viewer
+    this.#proxies = checkProxies(options.proxies ?? 0)
+    const origins = checkOrigins(options.origins ?? [])
     this.#onError = options.onError ?? printError
-    this.#store = openStore(options.database ?? ':memory:')
+    this.#store = openStore(options.database ?? ':memory:', options)
     this.db = this.#store.db
-    this.log = options.log ?? sqliteLog(this.#store.client)
+    this.log = options.log ?? sqliteLogOn(this.#store)
     this.#ownsLog = options.log === undefined
     this.registry = new Registry(this.#store, {
       lease: this.limits.lease,
@@ -73,15 +108,21 @@ export class Hub {
     this.#signer = new Signer(
       options.secret ?? this.registry.constant('secret', () => randomSecret()),
     )
-    this.#publisher = new Publisher(this.log, this.limits)
+    this.#onConnect = options.onConnect
+    this.#onDisconnect = options.onDisconnect
+    this.#middlewares = new Middlewares(this.#onError)
+    this.#revocation = new Revocation(this.#store)
+    this.#publisher = new Publisher(this.log, this.limits, this.#middlewares)
     this.#delivery = new Delivery({
       epoch: this.log.epoch,
       position: this.log.head(),
       limits: this.limits,
-      onViewers: (topic, viewed) => this.#viewers(topic, viewed),
-      onLag: ({ record }) => this.registry.write(record),
-      onDrained: (connection) => this.#replay.resume(connection),
-      onBeat: () => this.#seen(),
+      events: {
+        onViewers: (topic, viewed) => this.#viewers(topic, viewed),
+        onLag: ({ record }) => this.registry.write(record),
+        onBehind: (connection) => this.#replay.resume(connection),
+        onBeat: () => this.#beat(),
+      },
     })
     this.#replay = new Replay({
       log: this.log,
@@ -98,29 +139,50 @@ export class Hub {
       signer: this.#signer,
       declarations: this.#declarations,
       endpoints: this.#endpoints,
+      proxies: this.#proxies,
+      origins,
       viewer: options.viewer && ((request) => this.viewer(request)),
       connect: (request, connect) => this.#connect(request, connect),
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
     this.#unfollow = this.log.follow((events) => {
+      this.#replay.forget(events)
       this.#delivery.dispatch(events)
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
+        if (topic === revocations) this.#enforce()
         if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
     }, this.#onError)
+    this.#forget = closeOnReload(this)
+    this.#store.hurry()
   }
 
   /**
-   * Declares the topics that a pattern names; the first declaration that fits a topic counts.
+   * Declares the topics that a pattern names; of the declarations that fit a topic the one with the highest
+   * priority counts, then the first. A manager's own counts before all.
    *
-   * @throws TypeError for a pattern that is none.
+   * @throws TypeError for a pattern or a priority that is none.
    * @example hub.topic('room:*', { kind: 'log', keep: { count: 100 } })
    */
   topic(pattern: string, options: TopicOptions = {}): this {
     this.#declarations.add(pattern, options)
+    return this
+  }
+
+  /**
+   * Has everything that is published to the topics of a pattern go through a function, once it is rendered. Several
+   * go one after the other, the highest priority first, then the first declared. What a page renders itself does not
+   * pass here. One that fails is reported, and changes nothing: a guard is no middleware.
+   *
+   * @param options.priority @default 0
+   * @throws TypeError for a pattern or a priority that is none.
+   * @example hub.use('room:**', ({ content }) => (isRude(content) ? null : undefined))
+   */
+  use(pattern: string, middleware: Middleware, options: { priority?: number } = {}): this {
+    this.#middlewares.add(pattern, middleware, { priority: options.priority })
     return this
   }
 
@@ -136,30 +198,95 @@ export class Hub {
    * User text is not trusted: `<p safe>{text}</p>` or `text(value)`.
    *
    * @throws TypeError for a bad topic or another kind than declared; RangeError for more than 1 MB; Error
-   * when a render takes longer than 10 s or the log does not keep it.
+   * when a render takes longer than 10 s or the log does not keep it. With `tx` at once, so that it is rolled back.
    */
-  async publish(
+  publish(
     topic: string,
     content: Content,
     options: PublishOptions = {},
   ): Promise<EventId | undefined> {
+    const { tx } = options
+    if (!tx) return this.#publish(topic, content, options)
+    this.#mustBeOpen(topic)
+    const to = this.#destination(topic, options)
+    const published = this.#publisher.publishWithin(tx, to, content)
+    const named = published.then((place) => this.#nameOf(to, place))
+    // Nobody awaits inside of a transaction, and who rolls it back knows.
+    named.catch(() => {})
+    return named
+  }
+
+  async #publish(topic: string, content: Content, options: PublishOptions) {
+    return this.append(this.#destination(topic, options), content)
+  }
+
+  #destination(topic: string, options: PublishOptions): Destination {
     const checked = asTopic(topic)
-    const { kind } = this.#declarations.of(checked)
+    const { kind, form, key: own } = this.#declarations.of(checked)
     if (options.kind !== undefined && options.kind !== kind) {
       throw new TypeError(
         `Expected kind ${kind}, as declared for "${topic}" (undeclared topics are kind log), got ${options.kind}`,
       )
     }
-    const key = keyOf(options.key, kind)
-    return this.append({ topic: checked, kind, form: 'slot', key }, content)
+    const key = keyOf(options.key) ?? own
+    return { topic: checked, kind, form, key, audience: audienceBut(options.except) }
+  }
+
+  /**
+   * Publishes to one topic, to many, or with `'**'` a patch to whoever is connected, and says for how many connections of
+   * this process that was; those of other processes get it too.
+   *
+   * @throws TypeError as {@link publish} does, and for HTML to all: it has no slot.
+   * @example await hub.broadcast('**', swap.innerHTML('#notice', 'Back in a minute'))
+   */
+  async broadcast(
+    to: string | readonly string[],
+    content: Content,
+    options: PublishOptions = {},
+  ): Promise<Broadcast> {
+    const { except } = options
+    if (to === '**') {
+      await this.append({ ...toAll, audience: audienceBut(except) }, patchOnly(content))
+      return { ids: [], delivered: this.#delivery.countOf(everyone, except) }
+    }
+    const topics = [...new Set(typeof to === 'string' ? [to] : to)].map(asTopic)
+    const published = topics.map((topic) => this.publish(topic, content, options))
+    const ids = (await Promise.all(published)).filter((id) => id !== undefined)
+    return { ids, delivered: this.#delivery.countOf(topics, except) }
+  }
+
+  /**
+   * Publishes to one connection alone, as an event of kind `signal`, whatever the topic's kind: it is not kept.
+   *
+   * @param connection its id, as in the registry and in `onConnect`
+   * @returns whether it is open and follows the topic, at this process or another
+   * @throws TypeError for a bad topic.
+   */
+  async send(connection: string, topic: string, content: Content): Promise<boolean> {
+    const { form, topic: checked } = this.#destination(topic, {})
+    if (!this.#isFollowing(connection, checked)) return false
+    const audience = `=${connection}`
+    await this.append({ topic: checked, kind: 'signal', form, key: null, audience }, content)
+    return true
+  }
+
+  #isFollowing(id: string, topic: Topic): boolean {
+    const open = this.registry.find(id)
+    return open?.topics.some((one) => matches(one as Pattern, topic)) ?? false
   }
 
   /** Publishes as the manager does, with kind and form given. */
   async append(to: Destination, content: Content): Promise<EventId | undefined> {
-    if (this.#closed)
-      throw new Error(`The hub is closed: nothing can be published to "${to.topic}"`)
-    const place = await this.#publisher.publish(to, content)
-    return place && to.kind !== 'signal' ? eventId(this.log.epoch, place.seq) : undefined
+    this.#mustBeOpen(to.topic)
+    return this.#nameOf(to, await this.#publisher.publish(to, content))
+  }
+
+  #nameOf({ kind }: Destination, place: { seq: number } | undefined): EventId | undefined {
+    return place && kind !== 'signal' ? eventId(this.log.epoch, place.seq) : undefined
+  }
+
+  #mustBeOpen(topic: string): void {
+    if (this.#closed) throw new Error(`The hub is closed: nothing can be published to "${topic}"`)
   }
 
   /**
@@ -233,6 +360,29 @@ export class Hub {
     return `${path}?${query.toString().replaceAll('+', '%20')}`
   }
 
+  /**
+   * Takes a viewer's access, or everybody's, to the topics that a pattern names, or to everything: ends such
+   * connections of every process on the database, after what was published before, and refuses their return
+   * with 403, whatever an address or a guard says, also after a restart. A connection to several topics ends as a whole.
+   *
+   * @throws TypeError for neither a viewer nor a topic, and for a topic that is none.
+   * @example await hub.revoke({ viewer: session.id, expires: 86_400_000 })
+   */
+  async revoke({ expires, ...access }: RevokeOptions): Promise<void> {
+    await this.#revocation.add(access, expires)
+    await this.#announce()
+  }
+
+  /**
+   * Gives access back that was taken with the same viewer and topic.
+   *
+   * @throws TypeError for neither a viewer nor a topic, and for a topic that is none.
+   */
+  async grant(access: Access): Promise<void> {
+    await this.#revocation.remove(access)
+    await this.#announce()
+  }
+
   /** Where the log stands. Take it before the page's data is read. */
   cursor(): EventId {
     return eventId(this.log.epoch, this.log.head())
@@ -272,60 +422,50 @@ export class Hub {
     return (await this.#viewer?.(request)) ?? undefined
   }
 
-  /** The newest kept events of a topic, oldest first, and the cursor that goes with exactly these. */
-  async history(
-    topic: string,
-    options: { last?: number } = {},
-  ): Promise<{ items: HistoryItem[]; cursor: EventId }> {
+  /**
+   * What is kept of a topic, within the declared count and age: all of it, the newest so many, or a window of time;
+   * oldest first. With it the cursor from where to follow: nothing is missed then, and nothing comes twice.
+   *
+   * @throws TypeError for a pattern, a number below 1, or a time that is none.
+   * @example hub.history('room:1', { last: 50, since: Date.now() - 3_600_000 })
+   */
+  async history(topic: string, options: HistoryOptions = {}): Promise<History> {
     const checked = asTopic(topic)
-    const { keep, kind } = this.#declarations.of(checked)
-    const wanted = options.last ?? keep.count
-    if (!Number.isInteger(wanted) || wanted < 1) {
-      throw new TypeError(`Expected a number of events from 1 on, got ${wanted}`)
-    }
-    const cursor = this.cursor()
-    const count = kind === 'log' ? Math.min(wanted, keep.count) : wanted
-    const events = await this.log.last(checked, count)
-    const oldest = kind === 'log' ? Date.now() - keep.age : 0
-    const items = events
-      .filter(({ at }) => at >= oldest)
-      .map((event) => ({
-        id: eventId(this.log.epoch, event.seq),
-        html: htmlOf(event),
-        key: event.key ?? undefined,
-        at: new Date(event.at),
-      }))
-    return { items, cursor: items.at(-1)?.id ?? cursor }
+    return readHistory(this.log, checked, this.#declarations.of(checked), options)
   }
 
   /** What it counts at the moment. */
   stats(): Stats {
     const byKind: Record<string, number> = {}
     let lagging = 0
-    for (const { record } of this.#delivery.connections) {
+    for (const { record } of this.#delivery.connections()) {
       byKind[record.kind] = (byKind[record.kind] ?? 0) + 1
       if (record.state === 'lagging') lagging++
     }
-    const { connections, topics, events } = this.#delivery
-    return { active: connections.size, total: this.#total, byKind, topics, lagging, events }
+    const { active, topics, events, dropped } = this.#delivery
+    return {
+      active,
+      total: this.#total,
+      byKind,
+      topics,
+      lagging,
+      events,
+      dropped,
+    }
   }
 
   /**
-   * Ends all connections in slices over a time, so that they do not come back at once, and refuses new ones.
+   * Ends all connections in slices over a time, so that they do not come back at once, and refuses new ones. What
+   * is being published is kept and sent first, as long as that takes no more than half of the time. Draining
+   * again joins the first drain.
    *
-   * @param options.within milliseconds @default 5000
+   * @param options.within milliseconds; with less than the retry hints nobody comes back meanwhile @default 5000
+   * @throws TypeError for less than none.
    */
   async drain({ within = 5_000 } = {}): Promise<void> {
-    this.#draining = true
-    await Promise.race([this.#publisher.settle(), Bun.sleep(within)])
-    this.#delivery.flush()
-    const all = [...this.#delivery.connections]
-    const slices = Math.min(all.length, Math.max(1, Math.round(within / 50)))
-    for (let slice = 0; slice < slices; slice++) {
-      for (let i = slice; i < all.length; i += slices) all[i]?.end('drained')
-      if (slice < slices - 1) await Bun.sleep(within / slices)
-    }
-    this.registry.flush()
+    if (!(within >= 0)) throw new TypeError(`Expected milliseconds from 0 on, got ${within}`)
+    this.#drained ??= this.#drain(within)
+    return this.#drained
   }
 
   /** Ends everything and frees what was opened; what was published is kept first. Closing again does nothing. */
@@ -334,10 +474,11 @@ export class Hub {
     this.#publisher.flush()
     this.#closed = true
     this.#draining = true
+    this.#forget()
     for (const endpoint of this.#endpoints.values()) endpoint.close?.()
     this.#publisher.flush()
     this.#delivery.flush()
-    for (const connection of [...this.#delivery.connections]) connection.end('closed')
+    for (const connection of [...this.#delivery.connections()]) connection.end('closed')
     this.#trim.close()
     this.registry.close()
     this.#unfollow()
@@ -385,27 +526,34 @@ export class Hub {
    * @throws Refusal when there are too many, or the hub is draining.
    */
   #connect(request: Request, options: Connect): Response {
-    const address = options.server?.requestIP(request)?.address
+    const address = addressOf(request, options.server, this.#proxies)
     const { viewer } = options
-    this.#admit(address, viewer)
+    if (this.#revocation.refuses(viewer ?? null, options.topics, options.ended)) {
+      throw new Refusal(403, 'Your access to this stream has ended; reload the page.')
+    }
     const now = Date.now()
+    const interest = this.#delivery.interest(options.topics)
     const connection = new Connection({
-      topics: [...new Set(options.topics)].sort(),
-      ended: options.ended ?? [],
-      open: options.open ?? [],
-      aside: options.aside ?? [],
-      first: options.first ?? [],
+      interest,
+      place: this.#reserve(address, viewer),
+      life: this.#life,
+      ended: options.ended ?? none,
+      open: options.open ?? none,
+      aside: options.aside ?? none,
+      first: options.first ?? none,
       cursor: cursorOf(request),
       retry: drawRetry(this.limits.retry),
       record: {
         id: crypto.randomUUID(),
         node: this.registry.node,
         kind: options.kind,
-        topics: [...options.topics],
+        topics: interest.is(options.topics)
+          ? (interest.topics as readonly string[] as string[])
+          : [...options.topics],
         entity: options.entity ?? null,
         viewer: viewer ?? null,
-        address: address ?? null,
-        agent: request.headers.get('user-agent')?.slice(0, 256) ?? null,
+        address: this.#texts.one(address) ?? null,
+        agent: this.#texts.one(request.headers.get('user-agent')?.slice(0, 256)) ?? null,
         openedAt: now,
         seenAt: now,
         events: 0,
@@ -415,27 +563,41 @@ export class Hub {
       },
     })
     options.server?.timeout(request, idleLimit(this.limits.heartbeat))
-    return connection.respond(
-      () => {
-        this.#total++
-        this.#admission.count(address, viewer, 1)
-        this.registry.write(connection.record)
-        this.#delivery.admit(connection)
-        this.#replay.open(connection)
-      },
-      () => {
-        this.#admission.count(address, viewer, -1)
-        this.#delivery.remove(connection)
-        this.registry.write(connection.record)
-      },
-    )
+    return connection.respond()
   }
 
-  #admit(address: string | undefined, viewer: string | undefined): void {
+  #opened(connection: Connection): void {
+    this.#total++
+    connection.place.open()
+    this.registry.add(connection.record)
+    this.#delivery.admit(connection)
+    // Before it can end again.
+    this.#told(this.#onConnect, connection)
+    // Meanwhile, perhaps.
+    if (this.#isRevoked(connection)) connection.end('revoked')
+    else this.#replay.open(connection)
+  }
+
+  #over(connection: Connection, reason: Reason): void {
+    connection.place.free()
+    this.#delivery.remove(connection)
+    this.registry.write(connection.record)
+    this.#told(this.#onDisconnect, connection, reason)
+  }
+
+  #told<More extends unknown[]>(
+    hook: ((connection: ConnectionDetails, ...more: More) => unknown) | undefined,
+    { record }: Connection,
+    ...more: More
+  ): void {
+    if (hook) isolate(() => hook(detailsOf(record), ...more), this.#onError)
+  }
+
+  #reserve(address: string | undefined, viewer: string | undefined): Place {
     if (this.#draining) {
       throw new Refusal(503, 'This server is going down; come back in a moment.', comeBack())
     }
-    this.#admission.check(address, viewer)
+    return this.#admission.reserve(address, viewer)
   }
 
   /** A page without addresses is nobody's concern; with some it must not be rendered for the wrong viewer. */
@@ -447,16 +609,62 @@ export class Hub {
     }
   }
 
+  async #drain(within: number): Promise<void> {
+    this.#draining = true
+    const until = performance.now() + within
+    await atMost(within / 2, this.#publisher.settle())
+    if (!this.#closed) this.#delivery.flush()
+    // Counted anew each time: some leave by themselves, and some were let in just before.
+    const delivery = this.#delivery
+    while (delivery.active > 0) {
+      const slices = Math.max(1, Math.round((until - performance.now()) / slice))
+      const due = Math.ceil(delivery.active / slices)
+      for (const connection of [...delivery.connections()].slice(0, due)) connection.end('drained')
+      if (delivery.active > 0) await Bun.sleep(slice)
+    }
+    if (!this.#closed) this.registry.flush()
+  }
+
   #newPage(): Page {
     return { cursor: this.cursor(), viewer: undefined, addressed: false }
   }
 
+  #beat(): void {
+    this.#seen()
+    // A log of one process tells the others nothing.
+    this.#enforce()
+  }
+
   #seen(): void {
     const now = Date.now()
-    for (const { record } of this.#delivery.connections) {
+    for (const { record } of this.#delivery.connections()) {
       record.seenAt = now
       this.registry.write(record)
     }
+  }
+
+  /** Tells all processes, this one too, to end whom access was taken from. */
+  async #announce(): Promise<void> {
+    const mark = { topic: revocations, kind: 'signal', form: 'begin', key: null } as const
+    await this.append(mark, '').finally(() => this.#enforce())
+  }
+
+  /** Ends whom access was taken from since it was last looked. */
+  #enforce(): void {
+    try {
+      if (!this.#revocation.load()) return
+      // What was published before reaches them.
+      this.#delivery.flush()
+      for (const connection of [...this.#delivery.connections()]) {
+        if (this.#isRevoked(connection)) connection.end('revoked')
+      }
+    } catch (error) {
+      this.#onError(error)
+    }
+  }
+
+  #isRevoked({ interest, endedBefore, record }: Connection): boolean {
+    return this.#revocation.refuses(record.viewer, interest.topics, endedBefore)
   }
 
   #viewers(topic: Pattern, viewed: boolean): void {
@@ -484,13 +692,45 @@ function idleLimit(heartbeat: number): number {
   return Math.min(255, Math.max(8, Math.ceil((3 * heartbeat) / 1_000)))
 }
 
-function cursorOf(request: Request): string | undefined {
-  const last = request.headers.get('last-event-id')
-  return last || (new URL(request.url).searchParams.get('since') ?? undefined)
+/** Waits for a promise, but not for longer than so many milliseconds. */
+async function atMost(milliseconds: number, promise: Promise<unknown>): Promise<void> {
+  let timer: Timer | undefined
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, milliseconds)
+  })
+  await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
 
-function keyOf(key: string | number | undefined, kind: Kind): string | null {
-  if (key === undefined) return kind === 'state' ? '' : null
+function cursorOf(request: Request): string | undefined {
+  const last = request.headers.get('last-event-id')
+  const cursor = last || sinceOf(request.url)
+  // What is longer is none, and would be kept for as long as the connection lives.
+  return cursor && cursor.length <= 100 ? cursor : undefined
+}
+
+/** Shared, for most connections have none of it. */
+const none: readonly never[] = []
+
+const toAll = { topic: everyone, kind: 'signal', form: 'slot', key: null } as const
+
+function audienceBut(connection: string | undefined): string | undefined {
+  return connection === undefined ? undefined : `!${connection}`
+}
+
+/** What goes to all has no slot of its own. */
+async function patchOnly(content: Content): Promise<Rendered> {
+  const rendered = await (typeof content === 'function' ? content() : content)
+  if (rendered instanceof Patch || !rendered) return rendered
+  throw new TypeError('Expected a patch for all connections, got HTML, for which there is no slot')
+}
+
+/** Most addresses have none, and need not be taken apart. */
+function sinceOf(url: string): string | null {
+  return url.includes('since=') ? urlOf({ url }).searchParams.get('since') : null
+}
+
+function keyOf(key: string | number | undefined): string | undefined {
+  if (key === undefined) return undefined
   const text = String(key)
   if (text.startsWith('hw:'))
     throw new TypeError(`Expected a key that does not begin with hw:, got "${text}"`)

@@ -1,13 +1,21 @@
+export { action, type Call, type Phases } from './action'
+export type { Reason } from './connection'
 export type { TopicOptions } from './declarations'
+export { all } from './door'
+export type { ConnectionDetails } from './hooks'
 export { type Html, text } from './html'
 export { Hub } from './hub'
 export type { Limits } from './limits'
 export { MultiStreamManager } from './manager'
+export type { Middleware, Publication } from './middleware'
 export type {
   AddressOptions,
+  History,
   HistoryItem,
+  HistoryOptions,
   HubOptions,
   PublishOptions,
+  RevokeOptions,
   Stats,
 } from './options'
 export { type Items, Queue, type Source, type SourceContext } from './source'

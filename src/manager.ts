@@ -6,8 +6,8 @@
  * fragment, so they can not differ. What the elements connect to is served under `<path>/job`.
  */
 import { Contents } from './contents'
-import type { Guard } from './declarations'
-import type { Asked, Endpoint } from './door'
+import { type Guard, stateKey } from './declarations'
+import { type Asked, all, type Endpoint, type Guarded } from './door'
 import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import type { Kind } from './log'
@@ -36,7 +36,6 @@ export type {
 } from './stream'
 
 /** Of each state there is one value. */
-const stateKey = 'state'
 
 /** The last segment of the topic of an entity's patches. */
 const patches = 'patch'
@@ -257,25 +256,26 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const streams = [...this.#streams.values()].filter(({ name }) => name === (stream ?? name))
     const kind = stream === undefined ? this.name : `${this.name}/${stream}`
     const ids = query.getAll('id')
-    const all = query.has('all')
+    const isAll = query.has('all')
     const { topics: most } = this.hub.limits
-    if (!all && ids.length === 0) throw new Refusal(400, 'Name entities: ?id=42, or ?all.')
-    if (all && ids.length > 0) throw new Refusal(400, 'Name entities, or ?all, not both.')
+    if (!isAll && ids.length === 0) throw new Refusal(400, 'Name entities: ?id=42, or ?all.')
+    if (isAll && ids.length > 0) throw new Refusal(400, 'Name entities, or ?all, not both.')
+    if (ids.length > most) {
+      throw new Refusal(414, `At most ${most} ids a request, got ${ids.length}; use ?all.`)
+    }
     try {
       for (const id of ids) this.#check(id)
     } catch (error) {
       throw new Refusal(400, `${(error as Error).message}.`)
     }
-    if (ids.length > most) {
-      throw new Refusal(414, `At most ${most} ids a request, got ${ids.length}; use ?all.`)
-    }
     const guard = this.#options.guard ?? 'signed'
+    const subjects: readonly Guarded['subject'][] = isAll ? [all] : ids
     return {
       kind,
       entity: ids.length === 1 ? ids[0] : undefined,
-      guards: (all ? ['*'] : ids).map((subject) => ({ guard, subject })),
+      guards: subjects.map((subject) => ({ guard, subject })),
       open: () =>
-        all ? this.#openAll(stream) : this.#openSome(streams, ids, stream === undefined),
+        isAll ? this.#openAll(stream) : this.#openSome(streams, ids, stream === undefined),
     }
   }
 

@@ -10,8 +10,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Html } from './html'
 import type { Limits } from './limits'
-import type { Appended, Entry, Form, Kind, Log } from './log'
+import type { Appended, Entry, Form, Kind, Log, Tx } from './log'
 import { isMark } from './log/contract'
+import type { Middlewares } from './middleware'
 import { outsidePages } from './page'
 import { Patch } from './swap'
 import type { Topic } from './topic'
@@ -29,6 +30,7 @@ export interface Destination {
   /** What plain HTML is; a `Patch` is always a patch. */
   form: Exclude<Form, 'patch'>
   key: string | null
+  audience?: string | undefined
 }
 
 /** Resolves with where the event stands once it is kept; with nothing when there was nothing to send. */
@@ -57,15 +59,17 @@ const rendering = new AsyncLocalStorage<Rendering>()
 export class Publisher {
   #log: Log
   #limits: Limits
+  #middlewares: Middlewares | undefined
   #tails = new Map<Topic, Promise<unknown>>()
   #batch: Waiting[] = []
   #committing: Promise<void> | undefined
   #paced = new Map<string, Paced>()
   #timer: Timer | undefined
 
-  constructor(log: Log, limits: Limits) {
+  constructor(log: Log, limits: Limits, middlewares?: Middlewares) {
     this.#log = log
     this.#limits = limits
+    this.#middlewares = middlewares
   }
 
   /** Renders the content when the topic's earlier ones are done, and appends it. */
@@ -80,7 +84,7 @@ export class Publisher {
     const tail = this.#tails.get(to.topic)
     if (!tail) {
       try {
-        const rendered = typeof content === 'function' ? this.#render(to.topic, content) : content
+        const rendered = this.#begin(to, content)
         if (!(rendered instanceof Promise)) return this.#append(to, rendered)
         return this.#later(to, this.#inTime(to.topic, rendered))
       } catch (error) {
@@ -89,11 +93,49 @@ export class Publisher {
     }
     // A promise that fails before its turn has somebody who looks at it.
     if (content instanceof Promise) content.catch(() => {})
-    const begin = () => (typeof content === 'function' ? this.#render(to.topic, content) : content)
     return this.#later(
       to,
-      tail.then(() => this.#inTime(to.topic, begin())),
+      tail.then(() => this.#inTime(to.topic, this.#begin(to, content))),
     )
+  }
+
+  /**
+   * Appends the content in a transaction of the app, at once, for there is no waiting in it. What waits of the topic
+   * goes first; if the transaction is rolled back it is appended all the same.
+   *
+   * @throws what else the promise would be rejected with, so that the transaction is rolled back
+   */
+  publishWithin(tx: Tx, to: Destination, content: Content): Outcome {
+    const rendered = this.#begin(to, content)
+    if (rendered instanceof Promise) {
+      rendered.catch(() => {})
+      throw new TypeError(
+        `Expected content for "${to.topic}" that is rendered, got a promise: a transaction does not wait`,
+      )
+    }
+    const entry = this.#entryOf(to, rendered)
+    if (!entry) return Promise.resolve(undefined)
+    const settled = Promise.withResolvers<Appended | undefined>()
+    const before = this.#takeOut(to.topic)
+    const putBack = () => {
+      for (const one of before) this.#add(one)
+    }
+    const own = { entry, settle: [settled] }
+    try {
+      const entries = [...before, own].map((one) => one.entry)
+      Promise.resolve(this.#log.append(entries, tx)).then(
+        (places) => settleAll([...before, own], places),
+        (cause) => {
+          putBack()
+          this.#refuse([own], cause)
+        },
+      )
+    } catch (error) {
+      putBack()
+      throw error
+    }
+    if (to.kind === 'state') this.#paced.set(nameOf(entry), { at: performance.now() })
+    return settled.promise
   }
 
   /** Appends what was published before now, held states too. Resolves when all of it is kept. */
@@ -110,6 +152,23 @@ export class Publisher {
     for (const { held } of this.#paced.values()) if (held) this.#batch.push(held)
     this.#paced.clear()
     this.#commit()
+  }
+
+  /** Renders, and has it go through the middleware of the topic, as one. */
+  #begin({ topic, kind, form, key }: Destination, content: Content): Rendered | Promise<Rendered> {
+    const middlewares = this.#middlewares
+    const isMarked = form === 'end' || form === 'begin'
+    if (isMarked || !middlewares?.has(topic)) {
+      return typeof content === 'function' ? this.#render(topic, content) : content
+    }
+    const pass = (rendered: Rendered) =>
+      typeof rendered === 'string' || rendered instanceof Patch
+        ? middlewares.pass({ topic, kind, key: key ?? undefined, content: rendered })
+        : rendered
+    return this.#render(topic, () => {
+      const rendered = typeof content === 'function' ? content() : content
+      return rendered instanceof Promise ? rendered.then(pass) : pass(rendered)
+    })
   }
 
   #render(topic: Topic, content: () => Rendered | Promise<Rendered>) {
@@ -160,20 +219,44 @@ export class Publisher {
     }
   }
 
-  #append({ topic, kind, form, key }: Destination, rendered: Rendered): Outcome {
-    if (rendered === null || rendered === undefined || rendered === false) {
-      return Promise.resolve(undefined)
+  #append(to: Destination, rendered: Rendered): Outcome {
+    let entry: Entry | undefined
+    try {
+      entry = this.#entryOf(to, rendered)
+    } catch (fault) {
+      return Promise.reject(fault)
     }
+    if (!entry) return Promise.resolve(undefined)
+    const settled = Promise.withResolvers<Appended | undefined>()
+    if (isMark(entry)) this.#releaseAll(to.topic)
+    if (to.kind === 'state' && !isMark(entry)) this.#pace(entry, settled)
+    else this.#add({ entry, settle: [settled] })
+    return settled.promise
+  }
+
+  /** What of the topic waits to be appended. */
+  #takeOut(topic: Topic): Waiting[] {
+    const own = this.#batch.filter(({ entry }) => entry.topic === topic)
+    if (own.length > 0) this.#batch = this.#batch.filter(({ entry }) => entry.topic !== topic)
+    for (const paced of this.#paced.values()) {
+      if (paced.held?.entry.topic !== topic) continue
+      own.push(paced.held)
+      paced.held = undefined
+    }
+    return own
+  }
+
+  /** @throws TypeError or RangeError for what can not be published; gives nothing when there is nothing to. */
+  #entryOf(to: Destination, rendered: Rendered): Entry | undefined {
+    if (rendered === null || rendered === undefined || rendered === false) return undefined
+    const { topic, kind, form, key, audience } = to
     const patch = rendered instanceof Patch
     const data = patch ? rendered.html : rendered
     const fault = this.#faultOf(topic, kind, patch, key, data)
-    if (fault) return Promise.reject(fault)
+    if (fault) throw fault
     const entry: Entry = { topic, kind, form: patch ? 'patch' : form, key, data, at: Date.now() }
-    const settled = Promise.withResolvers<Appended | undefined>()
-    if (isMark(entry)) this.#releaseAll(topic)
-    if (kind === 'state' && !isMark(entry)) this.#pace(entry, settled)
-    else this.#add({ entry, settle: [settled] })
-    return settled.promise
+    if (audience !== undefined) entry.audience = audience
+    return entry
   }
 
   #faultOf(topic: Topic, kind: Kind, patch: boolean, key: string | null, data: unknown) {
@@ -198,7 +281,7 @@ export class Publisher {
   }
 
   #pace(entry: Entry, settled: PromiseWithResolvers<Appended | undefined>): void {
-    const name = `${entry.topic}\n${entry.key}`
+    const name = nameOf(entry)
     // Not the time of day, which may be set back.
     const now = performance.now()
     const paced = this.#paced.get(name)
@@ -278,6 +361,10 @@ function isRendering(topic: Topic): boolean {
     if (!at.over && at.topic === topic) return true
   }
   return false
+}
+
+function nameOf({ topic, key }: Entry): string {
+  return `${topic}\n${key}`
 }
 
 function settleAll(batch: Waiting[], places: Appended[]): void {

@@ -1,3 +1,5 @@
+import { urlOf } from './origin'
+
 /** A request that is not served: thrown where it is noticed, answered at the door. */
 export class Refusal extends Error {
   readonly status: number
@@ -31,7 +33,7 @@ export function comeBack(): Record<string, string> {
 
 /** A line for the log, without what makes the address good. */
 export function printRefusal({ status, message }: Refusal, request: Request): void {
-  const { pathname, searchParams } = new URL(request.url)
+  const { pathname, searchParams } = urlOf(request)
   for (const secret of ['sig', 'exp', 'since']) searchParams.delete(secret)
   const query = searchParams.size > 0 ? `?${searchParams}`.slice(0, 200) : ''
   console.warn(`headwater: ${status} ${request.method} ${pathname}${query}: ${message}`)

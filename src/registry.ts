@@ -21,6 +21,8 @@ type NodeRecord = typeof node.$inferSelect
 const behind = 50
 /** How many rows are written in one turn, some milliseconds of work. */
 const portion = 500
+/** What a row takes, about, in bytes. */
+const rowSize = 400
 /** How long rows of ended connections are kept, in milliseconds. */
 const kept = 24 * 60 * 60 * 1_000
 /** How often older ones are looked for, in milliseconds. */
@@ -40,7 +42,9 @@ export class Registry {
   #held = new Map<string, () => void>()
   #forgetAt = 0
   #startedAt = Date.now()
-  #upsert
+  #insert
+  #update
+  #fresh = new Set<ConnectionRecord>()
 
   /**
    * @param options.lease how long this node counts as living without a sign, in milliseconds
@@ -50,7 +54,7 @@ export class Registry {
     this.#store = store
     this.#lease = options.lease
     this.#onError = options.onError
-    this.#upsert = store.db
+    this.#insert = store.own
       .insert(connection)
       .values({
         id: sql.placeholder('id'),
@@ -68,25 +72,40 @@ export class Registry {
         state: sql.placeholder('state'),
         reason: sql.placeholder('reason'),
       })
-      .onConflictDoUpdate({
-        target: connection.id,
-        set: {
-          seenAt: sql`excluded.seen_at`,
-          events: sql`excluded.events`,
-          bytes: sql`excluded.bytes`,
-          state: sql`excluded.state`,
-          reason: sql`excluded.reason`,
-        },
+      .prepare()
+    this.#update = store.own
+      .update(connection)
+      .set({
+        seenAt: sql`${sql.placeholder('seenAt')}`,
+        events: sql`${sql.placeholder('events')}`,
+        bytes: sql`${sql.placeholder('bytes')}`,
+        state: sql`${sql.placeholder('state')}`,
+        reason: sql`${sql.placeholder('reason')}`,
       })
+      .where(eq(connection.id, sql.placeholder('id')))
       .prepare()
     this.#live()
     this.#living = setInterval(() => this.#guarded(() => this.#live()), this.#lease / 3)
     this.#living.unref()
   }
 
-  /** Has the record written with the next batch. */
-  write(record: ConnectionRecord): void {
+  /** The connection with that id, if it is open, here or at another process. */
+  find(id: string): ConnectionRecord | undefined {
+    this.#guarded(() => this.flush())
+    const found = this.#store.own.select().from(connection).where(eq(connection.id, id)).get()
+    return found && (found.state === 'open' || found.state === 'lagging') ? found : undefined
+  }
+
+  /** Has a new record written with the next batch. */
+  add(record: ConnectionRecord): void {
     if (this.#closed) return
+    this.#fresh.add(record)
+    this.#writing ??= setTimeout(() => this.#writeSome(), behind)
+  }
+
+  /** Has what changed of a record written with the next batch. */
+  write(record: ConnectionRecord): void {
+    if (this.#closed || this.#fresh.has(record)) return
     this.#changed.add(record)
     this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
@@ -106,7 +125,7 @@ export class Registry {
   take(name: string, onLost: () => void = () => {}): boolean {
     if (this.#closed) return false
     const now = Date.now()
-    const taken = this.#store.db.transaction(
+    const taken = this.#store.own.transaction(
       (tx) => {
         const held = tx.select().from(lease).where(eq(lease.name, name)).get()
         if (held && held.node !== this.node && held.until > now && this.#lives(held.node)) {
@@ -129,7 +148,7 @@ export class Registry {
   release(name: string): void {
     this.#held.delete(name)
     if (this.#closed) return
-    this.#store.db
+    this.#store.own
       .delete(lease)
       .where(and(eq(lease.name, name), eq(lease.node, this.node)))
       .run()
@@ -137,8 +156,8 @@ export class Registry {
 
   /** A value kept in the database, made by the first process that asks. */
   constant(name: string, make: () => string): string {
-    this.#store.db.insert(meta).values({ name, value: make() }).onConflictDoNothing().run()
-    return this.#store.db.select().from(meta).where(eq(meta.name, name)).get()?.value as string
+    this.#store.own.insert(meta).values({ name, value: make() }).onConflictDoNothing().run()
+    return this.#store.own.select().from(meta).where(eq(meta.name, name)).get()?.value as string
   }
 
   /** Writes what waits and takes this node out. */
@@ -156,16 +175,23 @@ export class Registry {
   #writeSome(): void {
     this.#writing = undefined
     this.#guarded(() => this.#write(portion))
-    if (this.#changed.size > 0) this.#writing ??= setTimeout(() => this.#writeSome(), behind)
+    const left = this.#fresh.size + this.#changed.size
+    if (left > 0) this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
 
   #write(most: number): void {
-    if (this.#changed.size === 0) return
-    const some = [...this.#changed].slice(0, most)
-    this.#store.db.transaction(() => {
-      for (const record of some) this.#upsert.run({ ...record })
+    const fresh = firstOf(this.#fresh, most)
+    const changed = firstOf(this.#changed, most - fresh.length)
+    if (fresh.length + changed.length === 0) return
+    this.#store.own.transaction(() => {
+      for (const record of fresh) this.#insert.run({ ...record })
+      for (const { id, seenAt, events, bytes, state, reason } of changed) {
+        this.#update.run({ id, seenAt, events, bytes, state, reason })
+      }
     })
-    for (const record of some) this.#changed.delete(record)
+    for (const record of fresh) this.#fresh.delete(record)
+    for (const record of changed) this.#changed.delete(record)
+    this.#store.wrote((fresh.length + changed.length) * rowSize)
   }
 
   /** In a timer nobody could catch it: a database that is locked for long must not end the process. */
@@ -179,7 +205,7 @@ export class Registry {
 
   #live(): void {
     const until = Date.now() + this.#lease
-    this.#store.db.transaction((tx) => {
+    this.#store.own.transaction((tx) => {
       // Who was held up for longer than its lease was taken out, and is a node again.
       tx.insert(node)
         .values({
@@ -200,7 +226,7 @@ export class Registry {
 
   /** Who was held up may have lost leases to others. */
   #notice(): void {
-    const own = this.#store.db.select().from(lease).where(eq(lease.node, this.node)).all()
+    const own = this.#store.own.select().from(lease).where(eq(lease.node, this.node)).all()
     const names = new Set(own.map(({ name }) => name))
     for (const [name, onLost] of [...this.#held]) {
       if (names.has(name)) continue
@@ -211,7 +237,7 @@ export class Registry {
 
   /** Marks the connections of dead nodes lost and forgets rows that ended long ago. */
   #sweep(): void {
-    const { db } = this.#store
+    const { own: db } = this.#store
     const dead = db.select().from(node).all().filter(isDead)
     if (dead.length > 0) this.#remove(dead.map(({ id }) => id))
     const now = Date.now()
@@ -223,7 +249,7 @@ export class Registry {
   }
 
   #remove(nodes: string[]): void {
-    this.#store.db.transaction(
+    this.#store.own.transaction(
       (tx) => {
         tx.update(connection)
           .set({ state: 'lost', reason: 'the node died' })
@@ -239,9 +265,18 @@ export class Registry {
   }
 
   #lives(id: string): boolean {
-    const found = this.#store.db.select().from(node).where(eq(node.id, id)).get()
+    const found = this.#store.own.select().from(node).where(eq(node.id, id)).get()
     return found !== undefined && !isDead(found)
   }
+}
+
+function firstOf<T>(set: ReadonlySet<T>, most: number): T[] {
+  const first: T[] = []
+  for (const one of set) {
+    if (first.length >= most) break
+    first.push(one)
+  }
+  return first
 }
 
 function isDead({ host, boot, pid, startedAt, leaseUntil }: NodeRecord): boolean {

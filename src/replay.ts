@@ -1,19 +1,22 @@
 /**
  * Catching up: the one way in which a new, a returning and a lagging connection get what they lack.
  *
- * A connection reads the log from its cursor, in slices, until it stands where the live ones stand, and joins
- * them in the same turn, so that nothing falls in between. What can not be replayed (no cursor, one of
+ * A connection reads from its cursor on, in slices, out of the ring or the log behind it, until it stands where the
+ * live ones stand, and joins them in the same turn, so that nothing falls in between. What can not be replayed (no cursor, one of
  * another epoch or beyond the head, a topic that was trimmed or has too much) is repaired by the snapshot of
  * that topic. Snapshots come last and the new event id after them: a cut in between asks for them again.
  */
 import type { Connection } from './connection'
 import type { Delivery } from './delivery'
+import type { Interest } from './interest'
 import type { Limits } from './limits'
 import type { Awaitable, Kind, Log, LogEvent } from './log'
 import { isMark } from './log/contract'
 import type { Rendered } from './publisher'
-import { frame, idOnly } from './sse'
-import { isPattern, type Pattern, type Topic } from './topic'
+import type { Slice } from './ring'
+import { Shared } from './shared'
+import { encode, frame, idOnly } from './sse'
+import type { Pattern, Topic } from './topic'
 import { eventId, replayFrame, seqOf, snapshotFrame } from './wire'
 
 /** How a topic as it stands is made, when the app says so. */
@@ -34,6 +37,9 @@ interface Shown {
 
 const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
+/** How long snapshots and slices are given to several readers, in milliseconds; what is in them may be given up meanwhile. */
+const keeping = 1_000
+
 interface Reader {
   connection: Connection
   /** Written before the next slice. */
@@ -44,6 +50,8 @@ interface Reader {
   shown: Map<Topic, number>
   /** Bytes of the next slice. */
   slice: number
+  /** Whether it stands where others come to stand too. */
+  isAtBlock: boolean
 }
 
 const firstSlice = 16 * 1024
@@ -52,6 +60,8 @@ const nextSlice = 64 * 1024
 const turn = 8
 /** Rows read at a time. */
 const page = 256
+/** Slices of the log end at multiples of this number, wherever they began, so that readers share them. */
+const block = 64
 
 /** Brings the connections of one hub up to date. */
 export class Replay {
@@ -62,6 +72,8 @@ export class Replay {
   #onError: (error: unknown, topic?: Topic) => void
   #queue: Reader[] = []
   #pumping: ReturnType<typeof setImmediate> | undefined
+  #snapshots = new Shared<Shown>(1_000, keeping)
+  #slices = new Shared<Slice>(64, keeping)
 
   constructor(options: {
     log: Log
@@ -82,10 +94,11 @@ export class Replay {
     const reader = this.#reader(connection, firstSlice)
     const head = this.#log.head()
     const cursor = seqOf(connection.asked, this.#log.epoch)
-    const usable = cursor !== undefined && cursor <= head
+    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= head)
     connection.cursor = usable ? cursor : head
+    const { interest } = connection
     const planned = then(
-      usable ? this.#beyondReplay(connection, cursor) : this.#everyTopic(connection.topics),
+      usable ? this.#beyondReplay(interest, cursor) : this.#everyTopic(interest),
       (topics) => this.#plan(reader, topics),
     )
     if (planned instanceof Promise) this.#await(reader, planned)
@@ -95,7 +108,8 @@ export class Replay {
   /** Goes on with a connection that had lagged and takes bytes again. */
   resume(connection: Connection): void {
     const reader = this.#reader(connection, nextSlice)
-    const planned = then(this.#log.trimmed(connection.topics, connection.cursor), (topics) =>
+    const { interest, cursor } = connection
+    const planned = then(this.#log.trimmed(interest.topics, cursor), (topics) =>
       this.#plan(reader, topics),
     )
     if (planned instanceof Promise) this.#await(reader, planned)
@@ -110,21 +124,28 @@ export class Replay {
 
   #reader(connection: Connection, slice: number): Reader {
     const opening = connection.takeOpening()
-    return { connection, opening, snapshots: new Set(), shown: new Map(), slice }
+    return { connection, opening, snapshots: new Set(), shown: new Map(), slice, isAtBlock: false }
+  }
+
+  /** Forgets what was kept of topics that have changed. */
+  forget(events: readonly LogEvent[]): void {
+    for (const { topic } of events) {
+      this.#snapshots.delete(`new ${topic}`)
+      this.#snapshots.delete(`returning ${topic}`)
+    }
   }
 
   /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
-  #beyondReplay({ topics }: Connection, cursor: number): Awaitable<Topic[]> {
+  #beyondReplay(interest: Interest, cursor: number): Awaitable<Topic[]> {
     const limit = this.#limits.replay
-    return then(this.#log.trimmed(topics, cursor), (trimmed) =>
-      then(this.#log.count({ topics, after: cursor, limit: limit + 1 }), (count) => {
+    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) =>
+      then(this.#count(interest, cursor), (count) => {
         if (count <= limit) return trimmed
-        return then(this.#everyTopic(topics), async (all) => {
+        return then(this.#everyTopic(interest), async (all) => {
           const long = [...trimmed]
           for (const topic of all) {
             if (this.#declared(topic).kind === 'state') continue
-            const own = await this.#log.count({ topics: [topic], after: cursor, limit: limit + 1 })
-            if (own > limit) long.push(topic)
+            if ((await this.#count(interest, cursor, topic)) > limit) long.push(topic)
           }
           return long
         })
@@ -132,10 +153,17 @@ export class Replay {
     )
   }
 
-  #everyTopic(patterns: readonly Pattern[]): Awaitable<Topic[]> {
-    const exact = patterns.filter((topic) => !isPattern(topic)) as string[] as Topic[]
-    const wide = patterns.filter(isPattern).map((pattern) => this.#log.topics(pattern))
-    if (wide.length === 0) return exact
+  /** How many events a reader lacks, in one topic or all; one more than are replayed at the most. */
+  #count(interest: Interest, after: number, topic?: Topic): Awaitable<number> {
+    const limit = this.#limits.replay + 1
+    const { ring } = this.#delivery
+    if (ring.covers(after)) return ring.count(interest, after, limit, topic)
+    return this.#log.count({ topics: topic ? [topic] : interest.topics, after, limit })
+  }
+
+  #everyTopic({ exact, patterns }: Interest): Awaitable<readonly Topic[]> {
+    if (patterns.length === 0) return exact
+    const wide = patterns.map((pattern) => this.#log.topics(pattern))
     if (wide.some((found) => found instanceof Promise)) {
       return Promise.all(wide).then((found) => [...new Set([...exact, ...found.flat()])])
     }
@@ -191,11 +219,7 @@ export class Replay {
     if (connection.ended) return 'arrived'
     connection.record.state = 'open'
     const head = this.#log.head()
-    if (connection.cursor < head) {
-      const { topics, cursor } = connection
-      const query = { topics, after: cursor, limit: page, size: reader.slice }
-      return then(this.#log.read(query), (events) => this.#write(reader, events, head))
-    }
+    if (connection.cursor < head) return this.#next(reader, head)
     const [topic] = snapshots
     if (topic !== undefined) {
       return then(
@@ -208,57 +232,102 @@ export class Replay {
         },
       )
     }
-    const patterns = connection.topics.filter(isPattern)
-    const exact = connection.topics.filter((topic) => !isPattern(topic)) as string[] as Topic[]
-    return then(this.#log.ended(exact), (ended) => {
+    return then(this.#ended(connection), (ended) => {
       // While a driver was asked, more may have been appended.
       if (this.#log.head() > connection.cursor) return 'on'
       const drained = this.#send(reader, idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
-      const closed = new Set([...ended, ...connection.endedBefore])
-      for (const topic of connection.openBefore) closed.delete(topic)
-      for (const topic of connection.aside) closed.add(topic)
-      const open = [...exact.filter((topic) => !closed.has(topic)), ...patterns]
-      this.#delivery.join(connection, open)
+      this.#delivery.join(connection, openOf(connection, ended))
       return 'arrived'
     })
   }
 
-  #write(reader: Reader, events: LogEvent[], head: number): Awaitable<Step> {
-    const { connection, slice } = reader
-    let text = ''
-    let count = 0
-    // A driver may have read beyond the head that was asked for before.
-    let reached = Math.min(head, events.at(-1)?.seq ?? head)
-    for (const event of events) {
-      if (event.seq > head) break
-      if (this.#isShown(reader, event)) continue
-      const own = replayFrame(event, this.#log.epoch)
-      if (own === undefined) continue
-      text += own
-      count++
-      if (text.length >= slice) {
+  /** Those that are live know it already. */
+  #ended({ interest }: Connection): Awaitable<Iterable<Pattern>> {
+    return this.#delivery.endedOf(interest) ?? this.#log.ended(interest.exact)
+  }
+
+  #next(reader: Reader, head: number): Awaitable<Step> {
+    const { connection, snapshots, shown, slice: size } = reader
+    const { interest, cursor, record } = connection
+    const { ring } = this.#delivery
+    const isPlain = snapshots.size === 0 && shown.size === 0
+    const name = `${cursor} ${size}\n${interest.name}`
+    const shared = isPlain ? this.#slices.get(name) : undefined
+    if (shared) return this.#give(reader, shared, head)
+    const slice =
+      isPlain && ring.covers(cursor)
+        ? ring.slice(interest, cursor, size, record.id)
+        : this.#read(reader, head)
+    return then(slice, (made) => {
+      if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
+      return this.#give(reader, made, head)
+    })
+  }
+
+  #give(reader: Reader, slice: Slice, head: number): Awaitable<Step> {
+    const { connection, shown } = reader
+    const { bytes, events, reached, isLast } = slice
+    reader.isAtBlock = slice.isAtBlock
+    connection.cursor = isLast ? head : reached
+    for (const [topic, upTo] of shown) if (upTo <= connection.cursor) shown.delete(topic)
+    return this.#send(reader, bytes, events)
+  }
+
+  /** A slice out of the log. */
+  #read(reader: Reader, head: number): Awaitable<Slice> {
+    const { connection, slice: size } = reader
+    const { interest, cursor: after, record } = connection
+    const query = { topics: interest.topics, after, limit: page, size }
+    return then(this.#log.read(query), (all) => {
+      // A driver may have read beyond the head that was asked for before.
+      const events = all.filter(({ seq }) => seq <= head)
+      const isEmpty = events.length === 0
+      let text = ''
+      let count = 0
+      let reached = events.at(-1)?.seq ?? head
+      let isShared = !isEmpty
+      let isAtBlock = false
+      let before = after
+      for (const event of events) {
+        if (event.audience) isShared = false
+        if (this.#isShown(reader, event) || event.audience === `!${record.id}`) continue
+        const own = replayFrame(event, this.#log.epoch)
+        if (own === undefined) continue
+        text += own
+        count++
+        isAtBlock = Math.floor(event.seq / block) > Math.floor(before / block)
+        before = event.seq
+        if (text.length < size && !(isAtBlock && text.length >= size / 2)) continue
         reached = event.seq
         break
       }
-    }
-    connection.cursor = reached
-    return this.#send(reader, text, count)
+      return { bytes: encode(text), events: count, reached, isLast: isEmpty, isShared, isAtBlock }
+    })
   }
 
   #isShown({ snapshots, shown }: Reader, { topic, seq }: LogEvent): boolean {
     return snapshots.has(topic) || seq <= (shown.get(topic) ?? 0)
   }
 
-  #send(reader: Reader, text: string, events: number): Awaitable<Step> {
-    if (text === '') return 'on'
-    const whole = take(reader) + text
-    const drained = reader.connection.write(whole, events)
+  #send(reader: Reader, data: string | Uint8Array, events: number): Awaitable<Step> {
+    if (data.length === 0) return 'on'
+    const opening = take(reader)
+    const { connection } = reader
+    let size = data.length
+    let drained: Promise<unknown> | undefined
+    if (typeof data === 'string') {
+      size += opening.length
+      drained = connection.write(opening + data, events)
+    } else {
+      if (opening) connection.write(opening)
+      drained = connection.write(data, events)
+    }
     if (drained) {
-      reader.connection.record.state = 'lagging'
+      connection.record.state = 'lagging'
       return drained.then(() => 'on' as const)
     }
-    if (whole.length < reader.slice) return 'on'
+    if (size < firstSlice / 2) return 'on'
     reader.slice = nextSlice
     return 'written'
   }
@@ -267,6 +336,21 @@ export class Replay {
   #snapshot(topic: Topic, returning: boolean): Awaitable<Shown> {
     const { kind, snapshot } = this.#declared(topic)
     if (kind === 'signal') return nothing
+    // What the app makes may be another the next time.
+    if (snapshot) return this.#make(topic, returning)
+    const name = `${returning ? 'returning' : 'new'} ${topic}`
+    const kept = this.#snapshots.get(name)
+    if (kept) return kept
+    const head = this.#log.head()
+    return then(this.#make(topic, returning), (shown) => {
+      // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
+      if (this.#log.head() === head) this.#snapshots.set(name, shown)
+      return shown
+    })
+  }
+
+  #make(topic: Topic, returning: boolean): Awaitable<Shown> {
+    const { kind, snapshot } = this.#declared(topic)
     if (kind === 'log' && !snapshot) {
       return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
         events.length === 0 && !returning ? nothing : this.#reset(topic, events),
@@ -306,6 +390,15 @@ export class Replay {
       return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
     })
   }
+}
+
+/** Those of its topics that may still change, by the log and by the app's word. */
+function openOf(connection: Connection, ended: Iterable<Pattern>): Pattern[] {
+  const { interest, endedBefore, openBefore, aside } = connection
+  const closed = new Set<Pattern>([...ended, ...endedBefore])
+  for (const topic of openBefore) closed.delete(topic)
+  for (const topic of aside) closed.add(topic)
+  return interest.topics.filter((topic) => !closed.has(topic))
 }
 
 function take(reader: Reader): string {

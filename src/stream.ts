@@ -1,4 +1,5 @@
 import type { Guard } from './declarations'
+import type { all } from './door'
 import type { Attributes, Html } from './html'
 import type { Awaitable, Keep, Kind } from './log'
 import type { Rendered } from './publisher'
@@ -63,8 +64,8 @@ export interface ManagerOptions<Entity> {
   missing?: ((id: string) => Html | Promise<Html>) | undefined
   /** What stands where a source or render has failed. @default 'Failed' as an alert */
   failed?: ((id: string, error: unknown) => Html) | undefined
-  /** A function is asked with each id, and with `*` for all of them. @default 'signed' */
-  guard?: Guard | undefined
+  /** A function is asked with each id, and with the symbol {@link all} for all entities. @default 'signed' */
+  guard?: Guard<string | typeof all> | undefined
 }
 
 /** How an element is made; what is not named here becomes an attribute. */

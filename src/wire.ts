@@ -25,7 +25,7 @@ export function eventId(epoch: string, seq: number): EventId {
 
 /** The number in an event id of this epoch; nothing for any other text. */
 export function seqOf(id: string | null | undefined, epoch: string): number | undefined {
-  const found = id?.match(/^([\w-]{1,64})\.(\d{1,15})$/)
+  const found = id?.match(/^([\w-]{1,64})\.(\d{1,16})$/)
   return found?.[1] === epoch ? Number(found[2]) : undefined
 }
 
@@ -37,7 +37,8 @@ export function liveFrame(event: LogEvent, epoch: string): string | undefined {
 /** The frame for connections that catch up. */
 export function replayFrame(event: LogEvent, epoch: string): string | undefined {
   if (isMark(event)) return undefined
-  return frameOf(event, epoch, event.form === 'item' ? replacing(event) : htmlOf(event))
+  const html = htmlOf(event)
+  return frameOf(event, epoch, event.form === 'item' ? deletionOf(html) + html : html)
 }
 
 /** One frame that sets the slots of a topic of kind `log` to these events; it carries no id. */
@@ -56,10 +57,10 @@ export function htmlOf(event: LogEvent): Html {
   return `${event.data.slice(0, insertAt)} id="${itemId(event)}"${event.data.slice(insertAt)}`
 }
 
-function replacing(event: LogEvent): Html {
-  const html = htmlOf(event)
+/** What takes an item from the page, in front of the item itself; nothing for HTML without an id. */
+export function deletionOf(html: Html): Html {
   const id = rootOf(html)?.id
-  return id ? swap.delete(idSelector(id)).html + html : html
+  return id ? swap.delete(idSelector(id)).html : ''
 }
 
 function frameOf(event: LogEvent, epoch: string, data: Html): string {

@@ -14,10 +14,10 @@ const clocks = new MultiStreamManager(hub, { name: 'clock', getEntity: () => clo
 const { items } = await hub.history(clocks.topic('hall', 'ticks'))
 clock.n = Number(items.at(-1)?.key ?? 0)
 setInterval(() => {
-  clock.n++
-  clocks.publish('hall', 'ticks', { ...clock })
+  clocks.publish('hall', 'ticks', { ...clock, n: ++clock.n })
   clocks.publish('hall', 'count', { ...clock })
 }, 1000)
+process.once('SIGTERM', () => hub.drain({ within: 1000 }).then(() => process.exit()))
 
 const page = () => (
   <html lang="en">

@@ -8,13 +8,14 @@ import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqli
 export const event = sqliteTable(
   'hw_event',
   {
-    seq: integer().primaryKey({ autoIncrement: true }),
+    seq: integer().primaryKey(),
     topic: text().notNull(),
     kind: text({ enum: ['log', 'state', 'signal'] }).notNull(),
     form: text({ enum: ['slot', 'item', 'patch', 'end', 'begin'] }).notNull(),
     key: text(),
     data: text().notNull(),
     at: integer().notNull(),
+    audience: text(),
   },
   (table) => [
     index('hw_event_topic').on(table.topic, table.seq),
@@ -27,6 +28,15 @@ export const event = sqliteTable(
 export const floor = sqliteTable('hw_floor', {
   topic: text().primaryKey(),
   seq: integer().notNull(),
+})
+
+/**
+ * Numbers that were skipped when the file was opened again, beyond `last` up to `next`.
+ * They may have been given out all the same, in a future that a restored backup took back.
+ */
+export const gap = sqliteTable('hw_gap', {
+  next: integer().primaryKey(),
+  last: integer().notNull(),
 })
 
 /** Single values: the epoch, the boot it belongs to, the secret. */
@@ -66,7 +76,7 @@ export const connection = sqliteTable(
   },
   (table) => [
     index('hw_connection_node').on(table.node, table.state),
-    index('hw_connection_seen').on(table.seenAt),
+    index('hw_connection_seen').on(table.seenAt).where(sql`${table.state} in ('closed', 'lost')`),
   ],
 )
 
@@ -75,4 +85,11 @@ export const lease = sqliteTable('hw_lease', {
   name: text().primaryKey(),
   node: text().notNull(),
   until: integer().notNull(),
+})
+
+/** Who may no longer follow what: a missing viewer is everybody, a missing topic everything. */
+export const revocation = sqliteTable('hw_revocation', {
+  viewer: text(),
+  topic: text(),
+  until: integer(),
 })

@@ -6,6 +6,7 @@
  * hub of every process in the order of its numbers, so a hub that delivers only what it followed can not
  * send anything out of order, nor before it is kept.
  */
+import type { BaseSQLiteDatabase } from 'drizzle-orm/sqlite-core'
 import type { Pattern, Topic } from '../topic'
 
 /**
@@ -31,6 +32,8 @@ export interface Entry {
   data: string
   /** Milliseconds since 1970. */
   at: number
+  /** Not all who follow the topic: `=<id>` that connection alone, `!<id>` all but that one. */
+  audience?: string | null
 }
 
 /** An entry with its number. Numbers grow; there may be holes. */
@@ -66,6 +69,12 @@ export interface ReadQuery {
 /** A value, or the promise of one: a driver on the same machine answers at once. */
 export type Awaitable<T> = T | Promise<T>
 
+/** A Drizzle transaction of `bun:sqlite`. */
+export type Tx = Pick<
+  BaseSQLiteDatabase<'sync', unknown, Record<string, unknown>>,
+  'select' | 'insert' | 'delete'
+>
+
 /** The contract. One suite of tests is run by every driver: `test/unit/log.test.ts`. */
 export interface Log {
   /** For messages: `sqlite`. */
@@ -74,8 +83,19 @@ export interface Log {
   readonly epoch: string
   /** The newest number. Whoever follows has been given everything up to it when this returns. */
   head(): number
-  /** Appends all or none, in order, durably against the death of the process. */
-  append(entries: readonly Entry[]): Awaitable<Appended[]>
+  /**
+   * Whether a reader can have been given that number: not in a future that a restored backup took back.
+   * @default every number up to the head
+   */
+  knows?(seq: number): boolean
+  /**
+   * Appends all or none, in order, durably against the death of the process.
+   *
+   * @param tx a transaction of the same database that they become part of at once. Then the promise is kept
+   * after its commit, and broken when it is rolled back
+   * @throws TypeError when the driver has no transactions.
+   */
+  append(entries: readonly Entry[], tx?: Tx): Awaitable<Appended[]>
   /** Events of the topics with `after < seq`, oldest first; never signals. */
   read(query: ReadQuery): Awaitable<LogEvent[]>
   /** How many events {@link read} would give, if that is less than the limit; else the limit. */
@@ -88,8 +108,13 @@ export interface Log {
   ended(topics: readonly Topic[]): Awaitable<Topic[]>
   /** The topics of which events of kind `log` with `after < seq` were given up. */
   trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
-  /** Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds. */
-  trim(topic: Topic, keep: Keep): Awaitable<void>
+  /**
+   * Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds.
+   *
+   * @param most events to give up at a time @default any number
+   * @returns whether it was as many, so that there may be more
+   */
+  trim(topic: Topic, keep: Keep, most?: number): Awaitable<boolean>
   /**
    * Calls back with every event appended from now on, by any process, in order. Returns the way to stop.
    *
@@ -101,7 +126,7 @@ export interface Log {
 }
 
 /** Whether it is a mark, which no reader is sent. */
-export function isMark({ form }: Entry): boolean {
+export function isMark({ form }: Pick<Entry, 'form'>): boolean {
   return form === 'end' || form === 'begin'
 }
 

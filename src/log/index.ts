@@ -1,3 +1,3 @@
-export type { Appended, Awaitable, Entry, Form, Keep, Kind, Log, LogEvent } from './contract'
+export type { Appended, Awaitable, Entry, Form, Keep, Kind, Log, LogEvent, Tx } from './contract'
 export { memoryLog } from './memory'
 export { sqliteLog } from './sqlite'

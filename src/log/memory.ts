@@ -9,6 +9,7 @@ import {
   type LogEvent,
   type ReadQuery,
   signalAge,
+  type Tx,
 } from './contract'
 
 /**
@@ -35,7 +36,8 @@ class MemoryLog implements Log {
     return this.#head
   }
 
-  append(entries: readonly Entry[]): Appended[] {
+  append(entries: readonly Entry[], tx?: Tx): Appended[] {
+    if (tx) throw new TypeError('Expected no transaction: this log is in memory, and takes no part')
     const fresh: LogEvent[] = []
     const places = entries.map((entry) => {
       const shelf = this.#shelf(entry.topic)
@@ -99,7 +101,7 @@ class MemoryLog implements Log {
     )
   }
 
-  trim(topic: Topic, { count, age }: Keep): void {
+  trim(topic: Topic, { count, age }: Keep): boolean {
     const now = Date.now()
     for (const shelf of this.#shelves.values()) {
       const isGone = ({ kind, at }: LogEvent) => kind === 'signal' && at <= now - signalAge
@@ -119,6 +121,7 @@ class MemoryLog implements Log {
       gone.add(mark)
     }
     shelf.events = shelf.events.filter((event) => !gone.has(event))
+    return false
   }
 
   follow(listener: (events: LogEvent[]) => void): () => void {

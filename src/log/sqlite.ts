@@ -1,9 +1,12 @@
 import type { Database, Statement } from 'bun:sqlite'
 import { readFileSync } from 'node:fs'
-import { openStore } from '../db'
+import { and, eq, sql } from 'drizzle-orm'
+import { type Ground, isBusy, openGround, patiently } from '../db'
+import * as schema from '../db/schema'
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
+  type Awaitable,
   type Entry,
   endKey,
   type Keep,
@@ -11,6 +14,7 @@ import {
   type LogEvent,
   type ReadQuery,
   signalAge,
+  type Tx,
 } from './contract'
 
 /** How often the appends of other processes are looked for, in milliseconds. */
@@ -19,60 +23,106 @@ const look = 20
 /** Up to so many new events are looked through for those of a pattern. */
 const fewEvents = 2_000
 
-const columns = 'seq, topic, kind, form, key, data, at'
+/** How many skipped ranges of numbers are kept: that many restarts ago nobody's cursor is. */
+const gapsKept = 1_000
+
+/** What a row takes besides its data, in its indexes too, about. */
+const rowSize = 150
+
+const columns = 'seq, topic, kind, form, key, data, at, audience'
+
+/** The newest number that was given out. Rows alone do not say: the newest may have been given up. */
+const newestPlace = newestOf('last')
+/** The number after which to go on. */
+const lastTaken = newestOf('next')
 
 /**
- * A log in a SQLite file, shared by the processes that open it.
+ * A log in a SQLite file, shared by the processes that open it. It opens the file for itself, if it is one.
  *
  * The epoch is renewed when the machine was started anew: a power cut may have taken the newest events,
- * and their numbers would be given again.
+ * and their numbers would be given again. After each opening numbers go on with one that is made of the time: the
+ * file may be a backup, and readers may know numbers of a future that it took back.
  */
 export function sqliteLog(database: string | Database): Log {
-  return new SqliteLog(database)
+  const ground = openGround(database)
+  const log = new SqliteLog(ground, ground.close)
+  ground.hurry()
+  return log
+}
+
+/** A log on a connection that is closed by whoever opened it. */
+export function sqliteLogOn(ground: Ground): Log {
+  return new SqliteLog(ground, () => {})
 }
 
 /** The logs on one connection: it does not see its own appends as those of another, so they tell each other. */
 const siblings = new WeakMap<Database, Set<SqliteLog>>()
 
+/** What was made part of a transaction of the app that is not over. */
+interface Staged {
+  tx: Tx
+  entries: readonly Entry[]
+  places: Appended[]
+  settled: PromiseWithResolvers<Appended[]>
+}
+
 class SqliteLog implements Log {
   readonly name = 'sqlite'
   readonly epoch: string
+  #ground: Ground
   #client: Database
   #release: () => void
-  #insert: Record<'keep' | 'replace' | 'ignore', Statement<{ seq: number }, Row>>
-  #appendAll: Transaction<(entries: readonly Entry[]) => Appended[]>
+  #begin: Statement
+  #commit: Statement
+  #rollback: Statement
+  #insert: Record<'keep' | 'replace' | 'ignore', Statement<unknown, Row>>
+  #taken: Statement<{ seq: number }, []>
   #kept: Statement<{ seq: number }, [string, string]>
   #version: Statement<{ data_version: number }, []>
   #since: Statement<LogEvent, [number, number]>
+  #ofTopic: Statement<LogEvent, [string, number, number]>
+  #inGap: Statement<unknown, [number, number]>
+  #skippedAt = Number.NEGATIVE_INFINITY
   #listeners = new Set<(events: LogEvent[]) => void>()
+  #staged: Staged[] = []
+  #settling: Timer | undefined
   #position: number
   #seen = -1
   #timer: Timer | undefined
 
-  constructor(database: string | Database) {
-    const { client, close } = openStore(database)
+  constructor(ground: Ground, release: () => void) {
+    const { client } = ground
+    this.#ground = ground
     this.#client = client
-    this.#release = close
+    this.#release = release
+    this.#begin = client.prepare('begin immediate')
+    this.#commit = client.prepare('commit')
+    this.#rollback = client.prepare('rollback')
     const insert = (or: string) =>
-      client.prepare<{ seq: number }, Row>(
-        `insert ${or} into hw_event (topic, kind, form, key, data, at)
-         values (?, ?, ?, ?, ?, ?) returning seq`,
+      client.prepare<unknown, Row>(
+        `insert ${or} into hw_event (${columns}) values (?, ?, ?, ?, ?, ?, ?, ?)`,
       )
     this.#insert = {
       keep: insert(''),
       replace: insert('or replace'),
       ignore: insert('or ignore'),
     }
-    this.#appendAll = client.transaction((entries) => entries.map((entry) => this.#append(entry)))
+    this.#taken = client.prepare(lastTaken)
     this.#kept = client.prepare('select seq from hw_event where topic = ? and key = ?')
     this.#version = client.prepare('pragma data_version')
     this.#since = client.prepare(
       `select ${columns} from hw_event where seq > ? order by seq limit ?`,
     )
+    this.#ofTopic = client.prepare(
+      `select ${columns} from hw_event
+       where topic = ? and seq > ? and kind <> 'signal' order by seq limit ?`,
+    )
     this.epoch = epochOf(client)
+    this.#inGap = client.prepare('select 1 from hw_gap where next >= ? and last < ? limit 1')
+    client.transaction(() => skip(client)).immediate()
     // In this order: what is appended in between is then looked for, not missed.
     this.#seen = this.#dataVersion()
-    this.#position = newest(client)
+    this.#position = client.query<{ seq: number }, []>(newestPlace).get()?.seq ?? 0
     siblings.set(client, (siblings.get(client) ?? new Set()).add(this))
   }
 
@@ -81,11 +131,16 @@ class SqliteLog implements Log {
     return this.#position
   }
 
-  append(entries: readonly Entry[]): Appended[] {
-    const places = this.#appendAll.immediate(entries)
-    this.#tell(entries, places)
-    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
-    return places
+  knows(seq: number): boolean {
+    if (seq <= this.head()) return this.#inGap.get(seq, seq) === null
+    this.#skipBeyond(seq)
+    return false
+  }
+
+  append(entries: readonly Entry[], tx?: Tx): Awaitable<Appended[]> {
+    // Those of a transaction that is over are older.
+    if (this.#staged.length > 0) this.#settle()
+    return tx ? this.#stage(entries, tx) : patiently(() => this.#append(entries))
   }
 
   read({ topics, after, limit, size = Number.POSITIVE_INFINITY }: ReadQuery): LogEvent[] {
@@ -125,7 +180,7 @@ class SqliteLog implements Log {
   }
 
   topics(pattern: Pattern): Topic[] {
-    const from = isPattern(pattern) ? pattern.slice(0, pattern.indexOf('*')) : pattern
+    const [from, to] = rangeOf(pattern)
     // From one topic of the index to the next, however many events each has.
     return this.#client
       .query<{ topic: Topic }, { from: string; to: string }>(
@@ -139,7 +194,7 @@ class SqliteLog implements Log {
            select 1 from hw_event where topic = found.topic and kind <> 'signal'
          )`,
       )
-      .all({ from, to: `${from}\u{10ffff}` })
+      .all({ from, to })
       .map(({ topic }) => topic)
       .filter((topic) => matches(pattern, topic))
   }
@@ -158,48 +213,25 @@ class SqliteLog implements Log {
   }
 
   trimmed(topics: readonly Pattern[], after: number): Topic[] {
-    return this.#client
-      .query<{ topic: Topic }, [number]>('select topic from hw_floor where seq > ?')
-      .all(after)
-      .map(({ topic }) => topic)
-      .filter((topic) => topics.some((pattern) => matches(pattern, topic)))
+    const exact = topics.filter((topic) => !isPattern(topic))
+    const found = this.#client
+      .query<{ topic: Topic }, [string, number]>(
+        'select topic from hw_floor where topic in (select value from json_each(?)) and seq > ?',
+      )
+      .all(JSON.stringify(exact), after)
+    for (const pattern of topics.filter(isPattern)) {
+      const some = this.#client
+        .query<{ topic: Topic }, [string, string, number]>(
+          'select topic from hw_floor where topic >= ? and topic < ? and seq > ?',
+        )
+        .all(...rangeOf(pattern), after)
+      found.push(...some.filter(({ topic }) => matches(pattern, topic)))
+    }
+    return [...new Set(found.map(({ topic }) => topic))]
   }
 
-  trim(topic: Topic, { count, age }: Keep): void {
-    const now = Date.now()
-    this.#client
-      .transaction(() => {
-        this.#client
-          .query("delete from hw_event where kind = 'signal' and at < ?")
-          .run(now - signalAge)
-        const { seq } = this.#client
-          .query<{ seq: number | null }, [string, number, string, number]>(
-            `select max(seq) as seq from (
-               select seq from (
-                 select seq from hw_event where topic = ? and kind = 'log'
-                 order by seq desc limit 1 offset ?
-               )
-               union all
-               select max(seq) from hw_event where topic = ? and kind = 'log' and at < ?
-             )`,
-          )
-          .get(topic, count, topic, now - age) ?? { seq: null }
-        if (seq === null) return
-        this.#client
-          .query("delete from hw_event where topic = ? and kind = 'log' and seq <= ?")
-          .run(topic, seq)
-        // Else an end that was followed by other events would be the newest again.
-        this.#client
-          .query('delete from hw_event where topic = ? and key = ? and seq < ?')
-          .run(topic, endKey, seq)
-        this.#client
-          .query(
-            `insert into hw_floor values (?, ?)
-             on conflict do update set seq = max(seq, excluded.seq)`,
-          )
-          .run(topic, seq)
-      })
-      .immediate()
+  trim(topic: Topic, keep: Keep, most = Number.POSITIVE_INFINITY): Awaitable<boolean> {
+    return patiently(() => this.#locked(() => this.#trim(topic, keep, most)))
   }
 
   follow(
@@ -207,11 +239,15 @@ class SqliteLog implements Log {
     onError: (error: unknown) => void = () => {},
   ): () => void {
     this.#listeners.add(listener)
+    let failing = false
     this.#timer ??= setInterval(() => {
       try {
         this.#hear()
+        failing = false
       } catch (error) {
-        onError(error)
+        // Once, not fifty times a second until somebody comes.
+        if (!failing) onError(error)
+        failing = true
       }
     }, look)
     this.#timer.unref()
@@ -264,8 +300,10 @@ class SqliteLog implements Log {
     }
   }
 
-  /** Numbers first, then row by row: what is not taken is not read. */
+  /** Numbers first, then row by row: what is not taken is not read. Those of one topic are in order already. */
   #rows(topics: Topic[], after: number, limit: number): Iterable<LogEvent> {
+    const [topic] = topics
+    if (topics.length === 1 && topic) return this.#ofTopic.iterate(topic, after, limit)
     return this.#client
       .query<LogEvent, [string, number, number]>(
         `select ${columns} from hw_event where seq in (
@@ -277,32 +315,183 @@ class SqliteLog implements Log {
       .iterate(JSON.stringify(topics), after, limit)
   }
 
-  #append(entry: Entry): Appended {
-    const { topic, kind, form, data, at } = entry
-    // A signal supersedes nothing.
-    const key = kind === 'signal' ? null : entry.key
+  #append(entries: readonly Entry[]): Appended[] {
+    let before = 0
+    const places = this.#locked(() => {
+      before = this.#taken.get()?.seq ?? 0
+      let seq = before
+      return entries.map((entry) => {
+        const place = this.#write(entry, seq + 1)
+        if (place.fresh) seq = place.seq
+        return place
+      })
+    })
+    this.#tell(entries, places, before)
+    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
+    return places
+  }
+
+  /** Runs it in a transaction that has the write lock from the start. */
+  #locked<T>(act: () => T): T {
+    if (this.#client.inTransaction) throw new HeldError()
+    this.#begin.run()
+    try {
+      const result = act()
+      this.#commit.run()
+      return result
+    } catch (error) {
+      if (this.#client.inTransaction) this.#rollback.run()
+      throw error
+    }
+  }
+
+  #write(entry: Entry, seq: number): Appended {
+    const { topic, kind, form, data, at, audience = null } = entry
+    const key = keyOf(entry)
     const way = key === null ? 'keep' : kind === 'log' ? 'ignore' : 'replace'
-    const row = this.#insert[way].get(topic, kind, form, key, data, at)
-    if (row) return { seq: row.seq, fresh: true }
+    const { changes } = this.#insert[way].run(seq, topic, kind, form, key, data, at, audience)
+    if (changes > 0) return { seq, fresh: true }
     const kept = this.#kept.get(topic, key as string)
     return { seq: kept?.seq as number, fresh: false }
   }
 
+  /** The app's transaction is on a connection of its own, and may be over at the end of this turn, or later. */
+  #stage(entries: readonly Entry[], tx: Tx): Promise<Appended[]> {
+    const places = entries.map((entry) => writeThrough(tx, entry))
+    const settled = Promise.withResolvers<Appended[]>()
+    this.#staged.push({ tx, entries, places, settled })
+    queueMicrotask(() => this.#settle())
+    return settled.promise
+  }
+
+  #settle(): void {
+    const all = this.#staged
+    this.#staged = []
+    const kept = this.#keptOf(all.filter(({ tx }) => !isOpen(tx)))
+    // On a connection that is shared with the app, its commit is no news of another.
+    if (kept.size > 0) this.#catchUp()
+    for (const staged of all) {
+      const { tx, places, settled } = staged
+      if (isOpen(tx)) this.#staged.push(staged)
+      else if (kept.has(staged)) settled.resolve(places)
+      else settled.reject(new Error('its transaction was rolled back'))
+    }
+    if (this.#staged.length === 0) return
+    this.#settling ??= setTimeout(() => {
+      this.#settling = undefined
+      this.#settle()
+    }, 5)
+  }
+
+  /** Those that were committed: their last entry is there, or one of theirs that has superseded it. */
+  #keptOf(staged: readonly Staged[]): Set<Staged> {
+    const kept = new Set<Staged>()
+    const superseded = new Set<string>()
+    const row = this.#client.query(
+      'select 1 from hw_event where seq = ? and topic = ? and data = ? and at = ?',
+    )
+    for (const one of staged.toReversed()) {
+      const { topic, data, at, key, kind } = one.entries.at(-1) as Entry
+      const { seq, fresh } = one.places.at(-1) as Appended
+      const name = kind === 'state' ? `${topic}\n${key}` : undefined
+      const isThere = !fresh || row.get(seq, topic, data, at) !== null
+      if (!isThere && (name === undefined || !superseded.has(name))) continue
+      kept.add(one)
+      if (name !== undefined) superseded.add(name)
+    }
+    return kept
+  }
+
+  /**
+   * A reader who knows a number of the future says that the file was put back while it was open. Anybody can say so:
+   * it costs the others nothing, and is listened to once a minute.
+   */
+  #skipBeyond(seq: number): void {
+    const now = performance.now()
+    if (seq > Date.now() * 1_000 || now - this.#skippedAt < 60_000) return
+    this.#skippedAt = now
+    try {
+      this.#locked(() => skip(this.#client))
+    } catch (error) {
+      if (!isBusy(error)) throw error
+      this.#skippedAt = Number.NEGATIVE_INFINITY
+    }
+  }
+
+  #trim(topic: Topic, { count, age }: Keep, most: number): boolean {
+    const now = Date.now()
+    const before = this.#taken.get()?.seq ?? 0
+    this.#client.query("delete from hw_event where kind = 'signal' and at < ?").run(now - signalAge)
+    const { seq } = this.#client
+      .query<{ seq: number | null }, [string, number, string, number]>(
+        `select max(seq) as seq from (
+           select seq from (
+             select seq from hw_event where topic = ? and kind = 'log'
+             order by seq desc limit 1 offset ?
+           )
+           union all
+           select max(seq) from hw_event where topic = ? and kind = 'log' and at < ?
+         )`,
+      )
+      .get(topic, count, topic, now - age) ?? { seq: null }
+    const gone = seq === null ? 0 : this.#giveUp(topic, seq, most)
+    // Else the number of the newest would be given out again.
+    if ((this.#taken.get()?.seq ?? 0) < before) {
+      this.#client.query('insert or ignore into hw_gap values (?, ?)').run(before, before)
+    }
+    this.#ground.wrote(gone * rowSize)
+    return gone >= most
+  }
+
+  /** Up to a number, but not more than so many; says how many. */
+  #giveUp(topic: Topic, upTo: number, most: number): number {
+    const last = Number.isFinite(most)
+      ? this.#client
+          .query<{ seq: number }, [string, number]>(
+            `select seq from hw_event where topic = ? and kind = 'log'
+             order by seq limit 1 offset ?`,
+          )
+          .get(topic, most - 1)?.seq
+      : undefined
+    const seq = Math.min(upTo, last ?? upTo)
+    const { changes } = this.#client
+      .query("delete from hw_event where topic = ? and kind = 'log' and seq <= ?")
+      .run(topic, seq)
+    // Else an end that was followed by other events would be the newest again.
+    this.#client
+      .query('delete from hw_event where topic = ? and key = ? and seq < ?')
+      .run(topic, endKey, seq)
+    this.#client
+      .query(
+        `insert into hw_floor values (?, ?)
+         on conflict do update set seq = max(seq, excluded.seq)`,
+      )
+      .run(topic, seq)
+    return changes
+  }
+
   /** What this process appended is told from memory, unless another process appended in between. */
-  #tell(entries: readonly Entry[], places: Appended[]): void {
+  #tell(entries: readonly Entry[], places: Appended[], before: number): void {
     const fresh: LogEvent[] = []
+    let bytes = 0
     for (let i = 0; i < places.length; i++) {
       const place = places[i] as Appended
-      if (place.fresh) fresh.push({ ...(entries[i] as Entry), seq: place.seq })
+      const entry = entries[i] as Entry
+      if (!place.fresh) continue
+      fresh.push({ ...entry, seq: place.seq })
+      bytes += entry.data.length + rowSize
     }
-    if (fresh.length === 0) return
-    const whole = fresh.every((event, i) => event.seq === this.#position + 1 + i)
-    if (!whole) return this.#catchUp()
-    this.#position += fresh.length
+    const newest = fresh.at(-1)
+    if (!newest) return
+    this.#ground.wrote(bytes)
+    if (before > this.#position) return this.#catchUp()
+    this.#position = newest.seq
     this.#emit(fresh)
   }
 
   #hear(): void {
+    // On a connection that is shared with the app, what it has not committed would be seen.
+    if (this.#client.inTransaction) return
     const version = this.#dataVersion()
     if (version === this.#seen) return
     this.#seen = version
@@ -333,15 +522,73 @@ class SqliteLog implements Log {
   }
 }
 
-type Transaction<Run extends (...values: never[]) => unknown> = Run & { immediate: Run }
+type Row = [number, string, string, string, string | null, string, number, string | null]
 
-type Row = [string, string, string, string | null, string, number]
+/** It is waited for like another process that has the lock. */
+class HeldError extends Error {
+  readonly code = 'SQLITE_BUSY'
+  constructor() {
+    super(
+      'the app holds a transaction open on this connection; there may be no await inside of one',
+    )
+  }
+}
 
-function newest(client: Database): number {
-  const row = client
-    .query<{ seq: number }, []>("select seq from sqlite_sequence where name = 'hw_event'")
+function newestOf(column: 'last' | 'next'): string {
+  return `select max(
+    coalesce((select max(seq) from hw_event), 0), coalesce((select max(${column}) from hw_gap), 0)
+  ) as seq`
+}
+
+/** A signal supersedes nothing. */
+function keyOf({ kind, key }: Entry): string | null {
+  return kind === 'signal' ? null : key
+}
+
+/** Goes on with numbers that were never given out, whatever became of the file: so many microseconds have passed. */
+function skip(client: Database): void {
+  const last = client.query<{ seq: number }, []>(newestPlace).get()?.seq ?? 0
+  const next = Date.now() * 1_000
+  if (last > 0 && next > last) {
+    client.query('insert or ignore into hw_gap values (?, ?)').run(next, last)
+  }
+  client
+    .query(
+      `delete from hw_gap
+           where next <= (select next from hw_gap order by next desc limit 1 offset ?)`,
+    )
+    .run(gapsKept)
+}
+
+function writeThrough(tx: Tx, entry: Entry): Appended {
+  const { topic, kind } = entry
+  const { event } = schema
+  const key = keyOf(entry)
+  if (key !== null) {
+    const own = and(eq(event.topic, topic), eq(event.key, key))
+    const kept = tx.select({ seq: event.seq }).from(event).where(own).get()
+    if (kept && kind === 'log') return { seq: kept.seq, fresh: false }
+    if (kept) tx.delete(event).where(own).run()
+  }
+  const seq = sql<number>`(${sql.raw(lastTaken)}) + 1`
+  const { seq: place } = tx
+    .insert(event)
+    .values({ ...entry, key, seq })
+    .returning({ seq: event.seq })
     .get()
-  return row?.seq ?? 0
+  return { seq: place, fresh: true }
+}
+
+/** Drizzle does not say whether a transaction is over; its connection does. */
+function isOpen(tx: Tx): boolean {
+  const { session } = tx as unknown as { session?: { client?: Partial<Database> } }
+  return session?.client?.inTransaction === true
+}
+
+/** Where in the order of topics those of a pattern can be. */
+function rangeOf(pattern: Pattern): [from: string, to: string] {
+  const from = isPattern(pattern) ? pattern.slice(0, pattern.indexOf('*')) : pattern
+  return [from, `${from}\u{10ffff}`]
 }
 
 function epochOf(client: Database): string {

@@ -89,6 +89,7 @@ describe('the registry', () => {
       topics: 3,
       lagging: 0,
       events: 0,
+      dropped: 0,
     })
     for (const text of ['a', 'b', 'c']) await on.hub.publish('room:1', text)
     await topics.until(() => topics.events.length === 3)

@@ -365,8 +365,8 @@ describe('a log that grows between two questions', () => {
       appended += 600
     }
     const client = await connect(`${on.url}/stream?topic=room:1`, { lastEventId: since })
-    await client.until(() => datas(client).includes('1210'))
-    expect(datas(client)).toEqual(numbers(1, 1_210))
+    await client.until(() => appended > 10 && datas(client).includes(`${appended}`))
+    expect(datas(client)).toEqual(numbers(1, appended))
   })
 })
 
@@ -414,8 +414,7 @@ describe('a server that is killed', () => {
 })
 
 describe('a restored backup', () => {
-  // The design says that the epoch is renewed then; open until it is decided when and by whom.
-  test.failing('makes no hole for a cursor that was beyond the head once', async () => {
+  test('makes no hole for a cursor that was beyond the head once', async () => {
     const on = serve({ database: temporary() })
     declare(on.hub)
     for (const n of numbers(1, 5)) await on.hub.publish('room:1', n)

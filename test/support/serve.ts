@@ -159,6 +159,7 @@ type Order =
   | { publish: [topic: string, html: string] }
   | { stop: string }
   | { burst: [string, number] }
+  | { transact: [topic: string, kept: string, undone: string] }
 type Answer = { port: number } | { started: string } | { done: string | undefined }
 
 /** A second process with a hub on the same database. */
@@ -214,7 +215,16 @@ if (import.meta.main) {
   process.on('message', async (order: Order) => {
     if ('publish' in order) say({ done: await hub.publish(...order.publish) })
     else if ('stop' in order) say({ done: (await ticks.stop(order.stop)) ?? undefined })
-    else {
+    else if ('transact' in order) {
+      const [topic, kept, undone] = order.transact
+      try {
+        hub.db.transaction((tx) => {
+          void hub.publish(topic, undone, { tx })
+          tx.rollback()
+        })
+      } catch {}
+      say({ done: await hub.db.transaction((tx) => hub.publish(topic, kept, { tx })) })
+    } else {
       const [topic, count] = order.burst
       for (let n = 1; n <= count; n++) await hub.publish(topic, `<p id="b${n}">${n}</p>`)
       say({ done: undefined })

@@ -3,7 +3,7 @@
  */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { Signer } from '../../src/address'
+import { expiryOf, Signer } from '../../src/address'
 
 const soon = () => Date.now() + 60_000
 
@@ -122,5 +122,29 @@ describe('an address', () => {
 
   test('is not made without a secret', () => {
     for (const none of ['', [], ['a', '']]) expect(() => new Signer(none)).toThrow(TypeError)
+  })
+})
+
+describe('the end of an address', () => {
+  const hour = 3_600_000
+
+  test('is a point in time, or so many milliseconds away', () => {
+    const at = Date.now() + 5_000
+    expect(expiryOf(new Date(at), hour)).toBe(at)
+    expect(expiryOf(at, hour)).toBe(at)
+    expect(Math.abs(expiryOf(5_000.5, hour) - at)).toBeLessThan(1_000)
+    expect(expiryOf(new Date(0), hour)).toBe(0)
+  })
+
+  test('is rounded up to the hour when it is the usual one, so that pages stay the same', () => {
+    const usual = expiryOf(undefined, hour)
+    expect(usual % hour).toBe(0)
+    expect(usual - Date.now()).toBeGreaterThan(hour - 1)
+  })
+
+  test('is refused when it is none', () => {
+    for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, new Date(Number.NaN), '5', null, {}]) {
+      expect(() => expiryOf(bad as number, hour)).toThrow(TypeError)
+    }
   })
 })

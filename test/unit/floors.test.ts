@@ -20,13 +20,14 @@ const floors: { name: string; files: string[] }[] = [
   {
     name: '2 engine',
     files: [
-      'src/{hub,admission,door,address,refusal,assets,markup,page,options,declarations,limits}.ts',
-      'src/{connection,group,ring,delivery,publisher,replay,trim,wire}.ts',
+      'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,declarations,limits,hot}.ts',
+      'src/{connection,interest,group,ring,delivery,publisher,replay,shared,trim,wire}.ts',
+      'src/{patterns,middleware,hooks,history}.ts',
     ],
   },
   {
     name: '3 streams',
-    files: ['src/{manager,stream,contents,runs,source,text,collection,room,document}.ts'],
+    files: ['src/{manager,action,stream,contents,runs,source,text,collection,room,document}.ts'],
   },
   {
     name: '4 doors',

@@ -11,6 +11,7 @@ import type { Connection } from '../../src/connection'
 import { openStore } from '../../src/db'
 import { Declarations } from '../../src/declarations'
 import { Delivery } from '../../src/delivery'
+import { Interest } from '../../src/interest'
 import { defaults } from '../../src/limits'
 import { Publisher } from '../../src/publisher'
 import { Registry } from '../../src/registry'
@@ -364,7 +365,7 @@ describe('delivery', () => {
   function viewer() {
     const sent: string[] = []
     const it = {
-      topics: [topic],
+      interest: new Interest([topic]),
       record: { state: 'open', events: 0 },
       ended: false,
       cursor: 0,
@@ -387,10 +388,7 @@ describe('delivery', () => {
       epoch: 'e',
       position: 0,
       limits: defaults,
-      onViewers: nothing,
-      onLag: nothing,
-      onDrained: nothing,
-      onBeat: nothing,
+      events: { onViewers: nothing, onLag: nothing, onBehind: nothing, onBeat: nothing },
     })
     const [a, b] = [viewer(), viewer()]
     opened(delivery, (it) => {
@@ -448,7 +446,7 @@ describe('the registry', () => {
     const errors: unknown[] = []
     const it = registry(made, 90, errors)
     const unlock = lock(file, made.client)
-    it.write(record(it.node))
+    it.add(record(it.node))
     await settled(() => errors.length > 4)
     expect(errors.join()).toContain('locked')
     unlock()
@@ -471,11 +469,11 @@ describe('the registry', () => {
     const many = () => kept.append(Array.from({ length: 20 }, () => entry()))
     await many()
     const unlock = lock(file, made.client)
-    await settled(() => errors.length > 0)
+    await settled(() => errors.length > 0, 8_000)
     unlock()
     await many()
     await settled(async () => (await kept.last(asTopic('a'), 100)).length === 4)
-  })
+  }, 15_000)
 
   test('C-27 looking for what has aged in a database that is locked is reported, not thrown', async () => {
     const errors: unknown[] = []

@@ -1,0 +1,5 @@
+CREATE TABLE `hw_revocation` (
+	`viewer` text,
+	`topic` text,
+	`until` integer
+);

@@ -1,0 +1,86 @@
+/**
+ * Where a request comes from: its network address, and whether a page of this site has sent it.
+ *
+ * Anybody can send the headers by which proxies tell, so they count only when the app says how many
+ * proxies stand in front.
+ */
+import { isIP } from 'node:net'
+import type { Server } from 'bun'
+
+/**
+ * The address of who asks: of the socket, or with proxies in front the one that the outermost of them saw,
+ * the N-th from the right in `X-Forwarded-For`. Where that is missing or no address, the socket's.
+ */
+export function addressOf(
+  request: Request,
+  server: Pick<Server<unknown>, 'requestIP'> | undefined,
+  proxies: number,
+): string | undefined {
+  const told = proxies > 0 ? request.headers.get('x-forwarded-for') : null
+  const claimed = told?.split(',').at(-proxies)
+  const direct = server?.requestIP(request)?.address
+  return canonical(claimed) ?? canonical(direct) ?? direct
+}
+
+/**
+ * Whether a page of another site has sent the request.
+ *
+ * Browsers say so by `Sec-Fetch-Site` where the page came over TLS or from localhost. Without it only the
+ * `Origin` tells; they send it with what goes to another site, and with a POST.
+ *
+ * @param origins others that are granted, such as `https://app.example`
+ */
+export function isForeign(
+  { headers }: Request,
+  { proxies, origins }: { proxies: number; origins: readonly string[] },
+): boolean {
+  const [site, origin] = [headers.get('sec-fetch-site'), headers.get('origin')]
+  if (site === 'same-origin' || site === 'none') return false
+  if (origin !== null && origins.includes(origin)) return false
+  if (site === 'cross-site') return true
+  return origin !== null && hostOf(origin) !== ownHost(headers, origin, proxies)
+}
+
+/** @throws TypeError for what is no number of proxies. */
+export function checkProxies(proxies: number): number {
+  if (Number.isInteger(proxies) && proxies >= 0) return proxies
+  throw new TypeError(`Expected a number of proxies from 0 on, got ${proxies}`)
+}
+
+/** @throws TypeError for what is no origin. */
+export function checkOrigins(origins: readonly string[]): readonly string[] {
+  const bad = origins.find((one) => URL.parse(one)?.origin !== one)
+  if (bad === undefined) return origins
+  throw new TypeError(`Expected origins such as https://app.example, got ${JSON.stringify(bad)}`)
+}
+
+/**
+ * The URL of a request. A client that names no host, or one that is none, makes Bun give the path alone, or what no
+ * URL can be made of.
+ */
+export function urlOf({ url }: Pick<Request, 'url'>): URL {
+  return URL.parse(url) ?? URL.parse(url.replace(/^\w+:\/\/[^/]*/, ''), nowhere) ?? new URL(nowhere)
+}
+
+const nowhere = 'http://localhost'
+
+/** By the scheme of the origin, so that `example.com:443` is the host of `https://example.com`. */
+function ownHost(headers: Headers, origin: string, proxies: number): string | undefined {
+  const told = proxies > 0 ? headers.get('x-forwarded-host')?.split(',').at(-proxies) : undefined
+  const host = (told ?? headers.get('host') ?? '').trim()
+  return hostOf(`${origin.split('//', 1)[0]}//${host}`) ?? ''
+}
+
+function hostOf(origin: string): string | undefined {
+  return URL.parse(origin)?.host || undefined
+}
+
+/** One spelling of an address, without port, brackets, quotes and zone; nothing for what is none. */
+function canonical(text = ''): string | undefined {
+  const bare = text.trim().replace(/^"|"$/g, '')
+  const inner = /^\[([^\]]*)\](?::\d*)?$/.exec(bare)?.[1] ?? /^([^:]*):\d*$/.exec(bare)?.[1] ?? bare
+  const address = inner.replace(/%.*$/s, '').replace(/^::ffff:(?=[\d.]+$)/i, '')
+  const version = isIP(address)
+  if (version !== 6) return version === 4 ? address : undefined
+  return URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)
+}

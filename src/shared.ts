@@ -1,0 +1,52 @@
+/** What was made once and is given to several, for a short time. */
+export class Shared<T> {
+  #all = new Map<string, { value: T; until: number }>()
+  #most: number
+  #age: number
+
+  /**
+   * @param most how many are kept
+   * @param age for how long, in milliseconds
+   */
+  constructor(most: number, age: number) {
+    this.#most = most
+    this.#age = age
+  }
+
+  get(name: string): T | undefined {
+    const found = this.#all.get(name)
+    return found && found.until > performance.now() ? found.value : undefined
+  }
+
+  set(name: string, value: T): void {
+    if (this.#all.size >= this.#most) {
+      const [oldest] = this.#all.keys()
+      this.#all.delete(oldest as string)
+    }
+    this.#all.set(name, { value, until: performance.now() + this.#age })
+  }
+
+  delete(name: string): void {
+    this.#all.delete(name)
+  }
+}
+
+/** Texts that many have, kept once. */
+export class Same {
+  #all = new Map<string, string>()
+  #most: number
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** The same text, as it was given first. */
+  one(text: string | undefined): string | undefined {
+    if (text === undefined) return undefined
+    const found = this.#all.get(text)
+    if (found !== undefined) return found
+    if (this.#all.size >= this.#most) this.#all.clear()
+    this.#all.set(text, text)
+    return text
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Which declaration holds for a topic, and in which order what is declared by pattern counts.
+ */
+import { describe, expect, test } from 'bun:test'
+import { Hub } from 'headwater'
+import { memoryLog } from 'headwater/log'
+import { Declarations } from '../../src/declarations'
+import { ByPattern } from '../../src/patterns'
+import { asTopic } from '../../src/topic'
+
+describe('C-43 what is declared by pattern', () => {
+  test('counts by priority across patterns, then in the order of declaration', () => {
+    const declared = new ByPattern<string>()
+    declared.add('**', 'wide')
+    declared.add('a:*', 'first of 0')
+    declared.add('a:b', 'highest', { priority: 10 })
+    declared.add('*:b', 'lowest', { priority: -1 })
+    declared.add('a:b', 'exact, of 0')
+    declared.add('a:**', 'of 5', { priority: 5 })
+    declared.add('a:*', 'of 5, later', { priority: 5 })
+    expect(declared.of(asTopic('a:b'))).toEqual([
+      'highest',
+      'of 5',
+      'of 5, later',
+      'wide',
+      'first of 0',
+      'exact, of 0',
+      'lowest',
+    ])
+    expect(declared.of(asTopic('a:c'))).toEqual(['of 5', 'of 5, later', 'wide', 'first of 0'])
+    expect(declared.of(asTopic('b'))).toEqual(['wide'])
+  })
+
+  test('counts for a topic that was looked up before', () => {
+    const declared = new ByPattern<number>()
+    const topic = asTopic('a:b')
+    expect(declared.of(topic)).toEqual([])
+    declared.add('a:*', 1)
+    expect(declared.of(topic)).toEqual([1])
+    declared.add('**', 2, { priority: 1 })
+    expect(declared.of(topic)).toEqual([2, 1])
+  })
+
+  test('of a manager is before every priority', () => {
+    const declared = new Declarations()
+    declared.add('**', { kind: 'signal', priority: Number.MAX_VALUE })
+    declared.add('job:*:lines', { kind: 'state', first: true })
+    expect(declared.of(asTopic('job:1:lines')).kind).toBe('state')
+    expect(declared.of(asTopic('job:1:other')).kind).toBe('signal')
+    expect(declared.of(asTopic('job')).kind).toBe('signal')
+  })
+
+  test('keeps what it knows small, however many topics are asked for', () => {
+    const declared = new Declarations()
+    declared.add('a:*', { kind: 'state' })
+    for (let n = 0; n < 25_000; n++) declared.of(asTopic(`a:${n}`))
+    expect(declared.of(asTopic('a:1')).kind).toBe('state')
+    expect(declared.of(asTopic('b:1')).kind).toBe('log')
+  })
+
+  test('is refused for what is no pattern, priority, option or function', () => {
+    const hub = new Hub({ log: memoryLog() })
+    for (const pattern of ['', 'a:', 'a*', 'x,y', 'done', 7, undefined]) {
+      expect(() => hub.topic(pattern as string)).toThrow(TypeError)
+      expect(() => hub.use(pattern as string, () => {})).toThrow(TypeError)
+    }
+    for (const priority of [Number.NaN, Number.POSITIVE_INFINITY, '1', null]) {
+      expect(() => hub.topic('a', { priority: priority as number })).toThrow(
+        /Expected a number as the priority of "a"/,
+      )
+      expect(() => hub.use('a', () => {}, { priority: priority as number })).toThrow(TypeError)
+    }
+    const options = [
+      [{ kind: 'State' }, 'Expected kind log, state or signal, got State for "a:*"'],
+      [{ guard: 'Signed' }, 'Expected guard signed, public or a function, got Signed for "a:*"'],
+      [{ guard: null }, 'got null'],
+      [{ keep: { count: 0 } }, 'Expected to keep a number of events, got 0'],
+      [{ keep: { count: 1.5 } }, 'got 1.5'],
+      [{ keep: { count: Number.POSITIVE_INFINITY } }, 'got Infinity'],
+      [{ keep: { age: 0 } }, 'Expected to keep events for milliseconds above 0, got 0'],
+      [{ keep: { age: Number.NaN } }, 'got NaN'],
+    ] as const
+    for (const [bad, words] of options) expect(() => hub.topic('a:*', bad as never)).toThrow(words)
+    // What was refused was not declared.
+    expect(hub.kindOf('a:1')).toBe('log')
+    hub.topic('a:*', { kind: 'state', keep: { age: Number.POSITIVE_INFINITY }, guard: () => true })
+    for (const middleware of [undefined, null, 'x', {}]) {
+      expect(() => hub.use('a', middleware as never)).toThrow(/Expected a function for "a"/)
+    }
+    hub.close()
+  })
+})
