@@ -211,6 +211,7 @@ export class Publisher {
       timer = setTimeout(() => {
         reject(new Error(`Rendering for "${topic}" took longer than ${render} ms`))
       }, render)
+      timer.unref()
     })
     try {
       return await Promise.race([rendered, late])

@@ -16,7 +16,7 @@ import type { Rendered } from './publisher'
 import type { Slice } from './ring'
 import { Shared } from './shared'
 import { encode, frame, idOnly } from './sse'
-import type { Pattern, Topic } from './topic'
+import { asPattern, type Pattern, type Topic } from './topic'
 import { eventId, replayFrame, seqOf, snapshotFrame } from './wire'
 
 /** How a topic as it stands is made, when the app says so. */
@@ -60,6 +60,9 @@ const nextSlice = 64 * 1024
 const turn = 8
 /** Rows read at a time. */
 const page = 256
+/** What the ring takes over from the log at a time, in events and characters: some milliseconds of work. */
+const warmed = { events: 2_000, size: 1024 * 1024 }
+const everything = [asPattern('**')]
 /** Slices of the log end at multiples of this number, wherever they began, so that readers share them. */
 const block = 64
 
@@ -98,7 +101,7 @@ export class Replay {
     connection.cursor = usable ? cursor : head
     const { interest } = connection
     const planned = then(
-      usable ? this.#beyondReplay(interest, cursor) : this.#everyTopic(interest),
+      usable ? this.#beyondReplay(interest, cursor, head) : this.#everyTopic(interest),
       (topics) => this.#plan(reader, topics),
     )
     if (planned instanceof Promise) this.#await(reader, planned)
@@ -136,10 +139,12 @@ export class Replay {
   }
 
   /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
-  #beyondReplay(interest: Interest, cursor: number): Awaitable<Topic[]> {
+  #beyondReplay(interest: Interest, cursor: number, head: number): Awaitable<Topic[]> {
     const limit = this.#limits.replay
-    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) =>
-      then(this.#count(interest, cursor), (count) => {
+    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) => {
+      // There are not more events than numbers.
+      if (head - cursor <= limit) return trimmed
+      return then(this.#count(interest, cursor), (count) => {
         if (count <= limit) return trimmed
         return then(this.#everyTopic(interest), async (all) => {
           const long = [...trimmed]
@@ -149,8 +154,8 @@ export class Replay {
           }
           return long
         })
-      }),
-    )
+      })
+    })
   }
 
   /** How many events a reader lacks, in one topic or all; one more than are replayed at the most. */
@@ -255,13 +260,32 @@ export class Replay {
     const name = `${cursor} ${size}\n${interest.name}`
     const shared = isPlain ? this.#slices.get(name) : undefined
     if (shared) return this.#give(reader, shared, head)
-    const slice =
+    const slice = then(isPlain ? this.#warm(cursor) : undefined, () =>
       isPlain && ring.covers(cursor)
         ? ring.slice(interest, cursor, size, record.id)
-        : this.#read(reader, head)
+        : this.#read(reader, head),
+    )
     return then(slice, (made) => {
       if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
       return this.#give(reader, made, head)
+    })
+  }
+
+  /** Has the ring take over what a reader lacks who is not far behind it: others will ask for the same. */
+  #warm(after: number): Awaitable<void> {
+    const { ring } = this.#delivery
+    const missing = ring.floor - after
+    if (missing <= 0 || missing > warmed.events) return
+    const query = { topics: everything, after, limit: missing + 1, size: warmed.size }
+    return then(this.#log.read(query), (events) => {
+      const size = events.reduce((sum, { data }) => sum + data.length, 0)
+      const { floor } = ring
+      if (size < warmed.size && after < floor) {
+        ring.prepend(
+          events.filter(({ seq }) => seq <= floor),
+          after,
+        )
+      }
     })
   }
 

@@ -87,23 +87,34 @@ export class Ring {
     const from = segment.used
     segment.used += encoder.encodeInto(text, segment.slab.subarray(from)).written
     this.#end += segment.used - from
-    const { seq, topic, kind, form, audience = null } = event
-    const framed: Framed = {
-      seq,
-      topic,
-      kind,
-      form,
-      audience,
-      slab: segment.slab,
-      from,
-      to: segment.used,
-      end: this.#end,
-      superseded: false,
-      prefix: undefined,
-    }
+    const framed = framedOf(event, segment, from, this.#end)
     segment.events.push(framed)
-    if (kind === 'state') this.#supersede(`${topic}\n${event.key}`, framed)
+    const name = nameOf(event)
+    if (name) this.#supersede(name, framed)
     return framed
+  }
+
+  /** Takes over what lies between that number and the oldest it has: all of it, so far as it is kept. */
+  prepend(events: readonly LogEvent[], after: number): void {
+    const texts = events.map((event) => liveFrame(event, this.#epoch) ?? '')
+    const size = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    if (this.#bytes + size > this.#limit) return
+    const first = this.#segments[0]?.events[0]
+    let end = (first ? first.end - (first.to - first.from) : this.#end) - size
+    const segment: Segment = { slab: new Uint8Array(size), used: 0, events: [] }
+    events.forEach((event, i) => {
+      const from = segment.used
+      const rest = segment.slab.subarray(from)
+      segment.used += encoder.encodeInto(texts[i] as string, rest).written
+      end += segment.used - from
+      const framed = framedOf(event, segment, from, end)
+      segment.events.push(framed)
+      const name = nameOf(event)
+      if (name && !this.#states.has(name)) this.#states.set(name, framed)
+    })
+    if (events.length > 0) this.#segments.unshift(segment)
+    this.#bytes += size
+    this.#floor = after
   }
 
   /** Forgets everything: nobody looks on, and events up to this number do not come through here. */
@@ -113,6 +124,11 @@ export class Ring {
     this.#segments = []
     this.#bytes = 0
     this.#states.clear()
+  }
+
+  /** The number of the event before the oldest. */
+  get floor(): number {
+    return this.#floor
   }
 
   /** Whether everything after that number is in here. */
@@ -204,6 +220,17 @@ export class Ring {
       for (let i = firstAfter(events, seq); i < events.length; i++) yield events[i] as Framed
     }
   }
+}
+
+function framedOf(event: LogEvent, { slab, used }: Segment, from: number, end: number): Framed {
+  const { seq, topic, kind, form, audience = null } = event
+  const place = { slab, from, to: used, end }
+  return { seq, topic, kind, form, audience, ...place, superseded: false, prefix: undefined }
+}
+
+/** What a newer state supersedes. */
+function nameOf({ kind, topic, key }: LogEvent): string | undefined {
+  return kind === 'state' ? `${topic}\n${key}` : undefined
 }
 
 /** The frames as one chunk: the stretch of the slab where they lie one behind the other, else a copy. */

@@ -10,6 +10,7 @@ import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
 import { Checkpoints } from './checkpoints'
 import * as schema from './schema'
+import { endingStatements } from './statements'
 
 type Drizzle = ReturnType<typeof drizzle<typeof schema, Database>>
 
@@ -134,7 +135,9 @@ async function retry<T>(run: () => T, until: number): Promise<T> {
 }
 
 function open(file: string, durability: Durability): Database {
-  const client = new Database(file, { create: true, readwrite: true, strict: true })
+  const client = endingStatements(
+    new Database(file, { create: true, readwrite: true, strict: true }),
+  )
   try {
     return setUp(client, durability)
   } catch (error) {

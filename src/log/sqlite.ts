@@ -494,8 +494,8 @@ class SqliteLog implements Log {
     if (this.#client.inTransaction) return
     const version = this.#dataVersion()
     if (version === this.#seen) return
-    this.#seen = version
     this.#catchUp()
+    this.#seen = version
   }
 
   #catchUp(): void {

@@ -61,7 +61,7 @@ describe('a process that closes its hub', () => {
   })
 
   // SQLite keeps a file open as long as a statement on it lives, and those of log and registry are not finalized.
-  test.failing('has no handle on its file any more, and the write-ahead log is gone', async () => {
+  test('has no handle on its file any more, and the write-ahead log is gone', async () => {
     const given: ClosingOptions = { database: temporary() }
     const program = new Program<Left>(closing, given, { told: false })
     await program.end(20_000)
@@ -72,7 +72,7 @@ describe('a process that closes its hub', () => {
   })
 
   // The limit of the render is a timer that nobody clears.
-  test.failing('is not kept alive by a render that does not come to its end', async () => {
+  test('is not kept alive by a render that does not come to its end', async () => {
     const given: ClosingOptions = { database: temporary(), rendering: true }
     const program = new Program<Left>(closing, given, { told: false })
     await program.until(({ said }) => said.some(({ when }) => when === 'stopped'), 20_000)
@@ -205,7 +205,7 @@ describe('bun --hot', () => {
   })
 
   // As above: the statements of the hubs before.
-  test.failing('has no more file handles after five reloads than before', async () => {
+  test('has no more file handles after five reloads than before', async () => {
     const database = temporary()
     const { program, reload } = await startHot(database)
     const before = handles(program.pid, database)

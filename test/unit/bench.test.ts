@@ -1,8 +1,11 @@
 /** The benchmark: what its load sees, and that a scenario runs. Figures are not looked at. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Socket, TCPSocketListener } from 'bun'
 import { Load, type Told } from '../../bench/load/load'
-import { replaceSection } from '../../bench/report'
+import { writeSection } from '../../bench/report'
 import { median } from '../../bench/rounds'
 import { epochTime, eventData, filling } from '../../bench/serving/event'
 
@@ -120,11 +123,20 @@ describe('the load', () => {
   })
 })
 
-test('a section takes the place of the one with its name, or comes last', () => {
-  const text = replaceSection('# Figures\n', 'idle', '## idle\n\nold\n')
-  const both = replaceSection(text, 'idle-more', '## idle-more\n\nother\n')
-  const again = replaceSection(both, 'idle', '## idle\n\nnew\n')
-  expect(again).toBe('# Figures\n\n## idle\n\nnew\n\n## idle-more\n\nother\n')
+test('a section takes the place of the one with its name, or comes last', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'headwater-'))
+  const path = join(folder, 'results.md')
+  try {
+    await writeSection(path, 'idle', '## idle\n\nold\n')
+    await writeSection(path, 'idle-more', '## idle-more\n\nother\n')
+    await writeSection(path, 'idle', '## idle\n\nnew\n')
+    const text = await Bun.file(path).text()
+    expect(text).toStartWith('# Figures\n')
+    expect(text).toEndWith('\n\n## idle\n\nnew\n\n## idle-more\n\nother\n')
+    expect(text).not.toContain('old')
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
 })
 
 test('a median is the value in the middle', () => {

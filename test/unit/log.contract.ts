@@ -1,0 +1,465 @@
+/**
+ * The contract of a log, which every driver runs: `log.test.ts` names them.
+ */
+import { describe, expect, test } from 'bun:test'
+import type { Entry, Log, LogEvent } from 'headwater/log'
+import { asPattern, asTopic } from '../../src/topic'
+import { eventId, seqOf } from '../../src/wire'
+import { turnOf } from '../support/neighbour'
+import { settled } from '../support/serve'
+
+/** What a writer was told of an entry: where it stands. */
+export interface Confirmed {
+  seq: number
+  data: string
+}
+
+/** A log, and how others write to the same events beside it. */
+export interface Place {
+  log: Log
+  /** Appends so many turns under that name, at once with others; of several processes, where the driver has them. */
+  write(writer: string, turns: number): Promise<Confirmed[]>
+}
+
+const opened: Log[] = []
+
+/** Has the log closed after the test. */
+export function open(log: Log): Log {
+  opened.push(log)
+  return log
+}
+
+/** Closes what was opened. */
+export async function closeLogs(): Promise<void> {
+  for (const log of opened.splice(0)) await log.close()
+}
+
+/** An entry in few words: `log a` is of kind log to topic a. */
+export function entry(words: string, more: Partial<Entry> = {}): Entry {
+  const [kind = 'log', topic = 'a', data = 'x'] = words.split(' ')
+  return {
+    topic: asTopic(topic),
+    kind: kind as Entry['kind'],
+    form: 'slot',
+    key: kind === 'state' ? '' : null,
+    data,
+    at: Date.now(),
+    ...more,
+  }
+}
+
+/** The mark that a topic has ended. */
+export const end = (topic: string, kind: Entry['kind'] = 'state') =>
+  entry(`${kind} ${topic}`, { form: 'end', key: 'hw:end', data: '' })
+export const datas = (events: readonly LogEvent[]) => events.map(({ data }) => data)
+export const all = (log: Log, after = 0, limit = 1_000) =>
+  log.read({ topics: [asPattern('**')], after, limit })
+/** `1` to `count`, of kind log. */
+export const many = (count: number, topic = 'a') =>
+  Array.from({ length: count }, (_, i) => entry(`log ${topic} ${i + 1}`))
+
+/** A writer of the same process. */
+export function beside(log: Log): Place['write'] {
+  return async (writer, turns) => {
+    const confirmed: Confirmed[] = []
+    let n = 1
+    for (let turn = 0; turn < turns; turn++) {
+      const entries = turnOf(writer, n, 1 + (turn % 3))
+      n += entries.length
+      const places = await log.append(entries)
+      for (const [i, { seq }] of places.entries()) {
+        confirmed.push({ seq, data: entries[i]?.data as string })
+      }
+      if (Math.random() < 0.3) await Bun.sleep(0)
+    }
+    return confirmed
+  }
+}
+
+/** Runs the contract on what `make` gives. */
+export function contract(name: string, make: () => Place): void {
+  describe(name, () => {
+    test('begins at 0, numbers what is appended one by one, and says so', async () => {
+      const log = open(make().log)
+      expect(log.head()).toBe(0)
+      expect(await log.append([entry('log a'), entry('state a'), entry('signal b')])).toEqual([
+        { seq: 1, fresh: true },
+        { seq: 2, fresh: true },
+        { seq: 3, fresh: true },
+      ])
+      expect(log.head()).toBe(3)
+      await log.append([])
+      expect(log.head()).toBe(3)
+      expect(log.epoch).toMatch(/^[\w-]{1,64}$/)
+    })
+
+    test('follows all three kinds in one order, what is appended from now on only', async () => {
+      const log = open(make().log)
+      await log.append([entry('log a before')])
+      const heard: LogEvent[] = []
+      const stop = log.follow((events) => heard.push(...events))
+      await log.append([entry('log a 1'), entry('state a 2'), entry('signal b 3')])
+      await log.append([entry('state a 4'), entry('log b 5', { key: 'k', form: 'item' })])
+      await settled(() => heard.length === 5)
+      expect(datas(heard)).toEqual(['1', '2', '3', '4', '5'])
+      expect(heard.map(({ seq }) => seq)).toEqual([2, 3, 4, 5, 6])
+      expect(heard.at(-1)).toMatchObject({
+        topic: 'b',
+        kind: 'log',
+        form: 'item',
+        key: 'k',
+        seq: 6,
+      })
+      stop()
+      await log.append([entry('log a 6')])
+      log.head()
+      expect(heard).toHaveLength(5)
+    })
+
+    test('has told who follows everything up to the head when it says where that is', async () => {
+      const log = open(make().log)
+      let heard = 0
+      log.follow((events) => {
+        heard = events.at(-1)?.seq ?? heard
+      })
+      for (let i = 0; i < 10; i++) {
+        await log.append(many(3))
+        expect(log.head()).toBe(heard)
+      }
+    })
+
+    test('reads the events after a cursor, oldest first, never more than asked for, never signals', async () => {
+      const log = open(make().log)
+      await log.append([entry('log a 1'), entry('log b 2'), entry('signal a 3'), entry('log a 4')])
+      const read = (after: number, limit = 10) =>
+        log.read({ topics: [asTopic('a'), asTopic('b')], after, limit })
+      expect(datas(await read(0))).toEqual(['1', '2', '4'])
+      expect(datas(await read(1))).toEqual(['2', '4'])
+      expect(datas(await read(0, 2))).toEqual(['1', '2'])
+      expect(await read(4)).toEqual([])
+      expect(await read(99)).toEqual([])
+      expect(await log.read({ topics: [], after: 0, limit: 10 })).toEqual([])
+      expect(await log.read({ topics: [asTopic('none')], after: 0, limit: 10 })).toEqual([])
+    })
+
+    test('reads by patterns, and an event that several of them name once', async () => {
+      const log = open(make().log)
+      await log.append(
+        ['job:1:lines', 'job:2:lines', 'job:1:state', 'job', 'jobs:1:lines'].map((topic) =>
+          entry(`log ${topic} ${topic}`),
+        ),
+      )
+      const read = async (...topics: string[]) =>
+        datas(await log.read({ topics: topics.map(asPattern), after: 0, limit: 10 }))
+      expect(await read('job:*:lines')).toEqual(['job:1:lines', 'job:2:lines'])
+      expect(await read('job:**')).toEqual(['job:1:lines', 'job:2:lines', 'job:1:state', 'job'])
+      expect(await read('job:1:lines', 'job:*:lines', '**')).toHaveLength(5)
+      expect(await read('job:1:*', 'job')).toEqual(['job:1:lines', 'job:1:state', 'job'])
+    })
+
+    test('keeps of a state the newest of its key, under a new number', async () => {
+      const log = open(make().log)
+      await log.append([
+        entry('state a 1'),
+        entry('state a k1', { key: 'k' }),
+        entry('state b other'),
+        entry('state a 2'),
+        entry('state a k2', { key: 'k' }),
+        entry('state a 3'),
+      ])
+      expect(datas(await all(log))).toEqual(['other', 'k2', '3'])
+      expect((await all(log)).map(({ seq }) => seq)).toEqual([3, 5, 6])
+      expect(datas(await log.last(asTopic('a'), 10))).toEqual(['k2', '3'])
+    })
+
+    test('drops an item of kind log whose key is kept, and says where it stands', async () => {
+      const log = open(make().log)
+      const heard: LogEvent[] = []
+      log.follow((events) => heard.push(...events))
+      const places = [
+        ...(await log.append([entry('log a 1', { key: '1' }), entry('log a again', { key: '1' })])),
+        ...(await log.append([entry('log a again', { key: '1' }), entry('log b 1', { key: '1' })])),
+        ...(await log.append([entry('log a', { key: null }), entry('log a', { key: null })])),
+      ]
+      expect(places.map(({ fresh }) => fresh)).toEqual([true, false, false, true, true, true])
+      expect(places.slice(0, 3).map(({ seq }) => seq)).toEqual([1, 1, 1])
+      expect(datas(await all(log))).toEqual(['1', '1', 'x', 'x'])
+      await settled(() => heard.length === 4)
+      expect(heard.map(({ seq }) => seq)).toEqual(
+        places.filter(({ fresh }) => fresh).map(({ seq }) => seq),
+      )
+    })
+
+    test('gives the newest of a topic, oldest first, never signals or ends', async () => {
+      const log = open(make().log)
+      await log.append([...many(5), entry('signal a s'), end('a'), entry('log b b')])
+      expect(datas(await log.last(asTopic('a'), 3))).toEqual(['3', '4', '5'])
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(['1', '2', '3', '4', '5'])
+      expect(await log.last(asTopic('none'), 3)).toEqual([])
+    })
+
+    test('knows the topics with kept events that a pattern names', async () => {
+      const log = open(make().log)
+      await log.append(
+        ['job:1', 'job:2', 'job:1:x', 'jobs:1', 'j'].map((topic) => entry(`log ${topic}`)),
+      )
+      const topics = async (pattern: string) => (await log.topics(asPattern(pattern))).toSorted()
+      expect(await topics('job:*')).toEqual(['job:1', 'job:2'].map(asTopic))
+      expect(await topics('job:**')).toEqual(['job:1', 'job:1:x', 'job:2'].map(asTopic))
+      expect(await topics('*')).toEqual([asTopic('j')])
+      expect(await topics('**')).toHaveLength(5)
+      expect(await topics('job:1')).toEqual([asTopic('job:1')])
+      expect(await topics('none:*')).toEqual([])
+      expect(await topics('none')).toEqual([])
+    })
+
+    test('knows which topics have ended: whose newest kept event is an end', async () => {
+      const log = open(make().log)
+      const [a, b] = [asTopic('a'), asTopic('b')]
+      const ended = async () => log.ended([a, b, asTopic('c'), asTopic('d')])
+      await log.append([entry('log a'), end('a'), end('b'), entry('log c')])
+      expect(await ended()).toEqual([a, b])
+      await log.append([entry('signal a'), entry('log b')])
+      expect(await ended()).toEqual([a])
+      await log.append([end('c', 'signal'), end('d', 'signal'), end('b')])
+      expect(await ended()).toEqual([a, b])
+      await log.append([entry('state a'), end('b')])
+      expect(await ended()).toEqual([b])
+      expect(await log.ended([])).toEqual([])
+    })
+
+    test('does not lose what is kept to a signal under the same key', async () => {
+      const log = open(make().log)
+      await log.append([entry('state b kept', { key: 'k' }), entry('log a'), end('a')])
+      await log.append([entry('signal b passing', { key: 'k' }), end('a', 'signal')])
+      expect(await log.ended([asTopic('a')])).toEqual([asTopic('a')])
+      expect(datas(await log.last(asTopic('b'), 9))).toEqual(['kept'])
+    })
+
+    test('gives up what is too much of a topic, and says behind which cursors', async () => {
+      const log = open(make().log)
+      await log.append([...many(10), entry('log b b1'), entry('state a s')])
+      const keep = { count: 4, age: 60_000 }
+      await log.trim(asTopic('a'), keep)
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(['7', '8', '9', '10', 's'])
+      const trimmed = async (after: number, ...topics: string[]) =>
+        log.trimmed(topics.map(asPattern), after)
+      expect(await trimmed(0, 'a', 'b')).toEqual([asTopic('a')])
+      expect(await trimmed(5, '*')).toEqual([asTopic('a')])
+      expect(await trimmed(6, 'a', 'b')).toEqual([])
+      expect(await trimmed(0, 'b')).toEqual([])
+      await log.trim(asTopic('a'), keep)
+      await log.trim(asTopic('none'), keep)
+      expect(await trimmed(0, '**')).toEqual([asTopic('a')])
+      expect(await all(log)).toHaveLength(6)
+    })
+
+    test('gives up what is too old, and keeps the key of what it gave up for others', async () => {
+      const log = open(make().log)
+      const old = { at: Date.now() - 10_000 }
+      await log.append([
+        entry('log a old', { ...old, key: 'k' }),
+        entry('log a young'),
+        entry('state a state', old),
+      ])
+      await log.trim(asTopic('a'), { count: 100, age: 5_000 })
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(['young', 'state'])
+      expect(await log.trimmed([asTopic('a')], 0)).toEqual([asTopic('a')])
+      const [again] = await log.append([entry('log a again', { key: 'k' })])
+      expect(again?.fresh).toBe(true)
+      await log.trim(asTopic('a'), { count: 100, age: 5_000 })
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(['young', 'state', 'again'])
+    })
+
+    test('gives up signals over ten seconds of every topic, and nothing beside them', async () => {
+      const log = open(make().log)
+      const old = { at: Date.now() - 11_000, key: 'k' }
+      await log.append([
+        entry('signal a old', old),
+        entry('log a line'),
+        entry('signal b old', old),
+      ])
+      await log.trim(asTopic('c'), { count: 1, age: 60_000 })
+      await log.append([entry('signal a new', { key: 'k' }), entry('log b new', { key: 'k' })])
+      expect(datas(await all(log))).toEqual(['line', 'new'])
+      expect(await log.trimmed([asPattern('**')], 0)).toEqual([])
+    })
+
+    test('holds any text, and a megabyte of it', async () => {
+      const log = open(make().log)
+      const samples = ['', '\0', '\r\n', '🌊', "';drop table hw_event;--", 'x'.repeat(1_048_576)]
+      await log.append(
+        samples.map((data) => entry('log a', { data, key: data.slice(0, 99) || null })),
+      )
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(samples)
+    })
+
+    test('gives one order to all three kinds while two writers append at once', async () => {
+      const { log, write } = make()
+      open(log)
+      const heard: LogEvent[] = []
+      log.follow((events) => heard.push(...events))
+      const [one, two] = await Promise.all([write('one', 200), write('two', 200)])
+      expect(one).toHaveLength(399)
+      expect(two).toHaveLength(399)
+      const both = [...one, ...two].toSorted((a, b) => a.seq - b.seq)
+      await settled(() => heard.length >= both.length)
+      // Each once, under the number that its writer was told, in the order of the numbers.
+      expect(heard.map(({ seq, data }) => ({ seq, data }))).toEqual(
+        both.map(({ seq, data }) => ({ seq, data })),
+      )
+      expect(new Set(heard.map(({ kind }) => kind))).toEqual(new Set(['log', 'state', 'signal']))
+      for (const own of [one, two]) {
+        expect(own.map(({ seq }) => seq)).toEqual(
+          own.map(({ seq }) => seq).toSorted((a, b) => a - b),
+        )
+      }
+      // They took turns, or nothing was shown.
+      const writers = heard.map(({ data }) => data.split(' ')[0])
+      expect(
+        writers.filter((writer, i) => i > 0 && writer !== writers[i - 1]).length,
+      ).toBeGreaterThan(5)
+      const kept = heard.filter(({ kind }) => kind !== 'signal').map(({ seq }) => seq)
+      expect((await all(log)).map(({ seq }) => seq)).toEqual(kept)
+      expect(log.head()).toBe(both.at(-1)?.seq as number)
+    })
+
+    test('gives a reader who goes from page to page while others append everything once', async () => {
+      const { log, write } = make()
+      open(log)
+      const writing = Promise.all([write('one', 150), write('two', 150)])
+      let isOver = false
+      void writing.then(() => {
+        isOver = true
+      })
+      const read: LogEvent[] = []
+      for (;;) {
+        const isLast = isOver && log.head() === (read.at(-1)?.seq ?? 0)
+        const page = await all(log, read.at(-1)?.seq ?? 0, 7)
+        read.push(...page)
+        if (isLast || (isOver && page.length === 0)) break
+        await Bun.sleep(0)
+      }
+      // Every third entry is a signal.
+      const kept = (await writing)
+        .flat()
+        .filter(({ data }) => Number(data.split(' ')[1]) % 3 < 2)
+        .toSorted((a, b) => a.seq - b.seq)
+      expect(read.map(({ seq, data }) => ({ seq, data }))).toEqual(
+        kept.map(({ seq, data }) => ({ seq, data })),
+      )
+    })
+
+    test('says of a cursor before, at and after the trim point, and beyond the head, what it is good for', async () => {
+      const log = open(make().log)
+      const seqs = (await log.append([...many(10), entry('log b 1')])).map(({ seq }) => seq)
+      await log.trim(asTopic('a'), { count: 4, age: 60_000 })
+      const at = seqs[5] as number
+      const behind = async (after: number) => log.trimmed([asTopic('a'), asTopic('b')], after)
+      const rest = async (after: number) =>
+        datas(await log.read({ topics: [asTopic('a')], after, limit: 99 }))
+      // The newest that was given up: who has it lacks nothing.
+      expect([await behind(at - 1), await behind(at), await behind(at + 1)]).toEqual([
+        [asTopic('a')],
+        [],
+        [],
+      ])
+      expect(await rest(at - 1)).toEqual(['7', '8', '9', '10'])
+      expect(await rest(at)).toEqual(['7', '8', '9', '10'])
+      expect(await rest(seqs[6] as number)).toEqual(['8', '9', '10'])
+      for (const beyond of [log.head(), log.head() + 1, Number.MAX_SAFE_INTEGER]) {
+        expect(await rest(beyond)).toEqual([])
+        expect(await behind(beyond)).toEqual([])
+        expect(await log.count({ topics: [asPattern('**')], after: beyond, limit: 9 })).toBe(0)
+      }
+    })
+
+    test('has an epoch of its own, in which a cursor of another means nothing', async () => {
+      const [log, other] = [open(make().log), open(make().log)]
+      expect(log.epoch).not.toBe(other.epoch)
+      const [place] = await log.append([entry('log a')])
+      const cursor = eventId(log.epoch, place?.seq as number)
+      expect(seqOf(cursor, log.epoch)).toBe(place?.seq as number)
+      expect(seqOf(cursor, other.epoch)).toBeUndefined()
+    })
+
+    test('leaves a reader whose states are superseded between its pages with the newest of each key', async () => {
+      const log = open(make().log)
+      const states = (turn: string, from: number, to: number) =>
+        Array.from({ length: to - from + 1 }, (_, i) =>
+          entry(`state a ${turn}${from + i}`, { key: `k${from + i}` }),
+        )
+      await log.append(states('first', 1, 12))
+      const shown = new Map<string | null, string>()
+      const seqs: number[] = []
+      const readOn = async (limit: number) => {
+        const page = await all(log, seqs.at(-1) ?? 0, limit)
+        for (const { key, data, seq } of page) {
+          shown.set(key, data)
+          seqs.push(seq)
+        }
+        return page.length
+      }
+      await readOn(5)
+      // Some that it has, some that it was about to get, and a new one.
+      await log.append(states('second', 3, 8))
+      await readOn(4)
+      await log.append(states('third', 7, 13))
+      while ((await readOn(4)) > 0);
+      const newest = [
+        ...states('first', 1, 2),
+        ...states('second', 3, 6),
+        ...states('third', 7, 13),
+      ]
+      expect(Object.fromEntries(shown)).toEqual(
+        Object.fromEntries(newest.map(({ key, data }) => [key as string, data])),
+      )
+      expect(seqs).toEqual(seqs.toSorted((a, b) => a - b))
+      expect(new Set(seqs).size).toBe(seqs.length)
+      expect(await all(log)).toHaveLength(13)
+    })
+
+    test('stays within its count and age however much is appended', async () => {
+      const log = open(make().log)
+      const keep = { count: 20, age: 60_000 }
+      const topic = asTopic('a')
+      for (let turn = 0; turn < 10; turn++) {
+        await log.append(many(30))
+        await log.append([entry('log a aged', { at: Date.now() - 61_000 }), entry('log b b')])
+        await log.trim(topic, keep)
+        const kept = await log.read({ topics: [topic], after: 0, limit: 999 })
+        expect(kept.length).toBeLessThanOrEqual(keep.count)
+        expect(datas(kept)).not.toContain('aged')
+      }
+      // What is young and within the count is not given up with the old.
+      await log.append(many(20))
+      await log.trim(topic, keep)
+      expect(datas(await log.last(topic, 99))).toEqual(datas(many(20) as LogEvent[]))
+      expect(await log.last(asTopic('b'), 99)).toHaveLength(10)
+    })
+
+    test('tells nobody any more who has stopped following, or that it was closed, however often that is said', async () => {
+      const log = open(make().log)
+      const heard: string[] = []
+      const stop = log.follow((events) => heard.push(...datas(events)))
+      const stopOther = log.follow((events) => heard.push(...datas(events)))
+      await log.append([entry('log a 1')])
+      stop()
+      stop()
+      await log.append([entry('log a 2')])
+      expect(heard).toEqual(['1', '1', '2'])
+      await log.close()
+      await log.close()
+      stop()
+      stopOther()
+      expect(heard).toEqual(['1', '1', '2'])
+    })
+
+    test('may be closed again', async () => {
+      const { log } = make()
+      log.follow(() => {})
+      await log.close()
+      await log.close()
+    })
+  })
+}
