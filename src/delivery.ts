@@ -167,6 +167,17 @@ export class Delivery {
     return count
   }
 
+  /** Sends those who follow one of these topics to the log: something came that could not be told. */
+  miss(topics: readonly Topic[]): void {
+    this.ring.skip(this.position)
+    for (const topic of topics) {
+      for (const group of [...this.#concerned(topic)]) {
+        this.#flushWhole(group)
+        this.#giveUp(group)
+      }
+    }
+  }
+
   /** Takes over what was appended; it is written out at the end of the next turn. */
   dispatch(events: readonly LogEvent[]): void {
     for (const event of events) this.#take(event)

@@ -146,7 +146,8 @@ export class Hub {
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
-    this.#unfollow = this.log.follow((events) => {
+    this.#unfollow = this.log.follow((events, missed = []) => {
+      if (missed.length > 0) this.#delivery.miss(missed)
       this.#replay.forget(events)
       this.#delivery.dispatch(events)
       this.#trim.count(events)

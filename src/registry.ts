@@ -7,16 +7,26 @@
  */
 
 import { hostname } from 'node:os'
-import { and, eq, inArray, lt, sql } from 'drizzle-orm'
-import type { Store } from './db'
+import { and, eq, inArray, lt, notInArray, sql } from 'drizzle-orm'
+import { isBusy, type Store } from './db'
 import { connection, lease, meta, node } from './db/schema'
 import { bootId } from './log/sqlite'
 
 /** A connection as it stands in the database. */
 export type ConnectionRecord = typeof connection.$inferSelect
 
+/** A node's lease, and when it was first seen to end then. */
+interface Sign {
+  leaseUntil: number
+  at: number
+}
+
 type NodeRecord = typeof node.$inferSelect
 
+/** What becomes of the connections of a node that died. */
+const lost = { state: 'lost', reason: 'the node died' } as const
+/** How long somebody else may have the lock until that is reported, in milliseconds. */
+const patience = 1_000
 /** How long rows wait for others before they are written, in milliseconds. */
 const behind = 50
 /** How many rows are written in one turn, some milliseconds of work. */
@@ -38,6 +48,9 @@ export class Registry {
   #changed = new Set<ConnectionRecord>()
   #writing: Timer | undefined
   #living: Timer
+  #livingAgain: Timer | undefined
+  #busySince: number | undefined
+  #signs = new Map<string, Sign>()
   #closed = false
   #held = new Map<string, () => void>()
   #forgetAt = 0
@@ -85,13 +98,13 @@ export class Registry {
       .where(eq(connection.id, sql.placeholder('id')))
       .prepare()
     this.#live()
-    this.#living = setInterval(() => this.#guarded(() => this.#live()), this.#lease / 3)
+    this.#living = setInterval(() => this.#goOnLiving(), this.#lease / 3)
     this.#living.unref()
   }
 
   /** The connection with that id, if it is open, here or at another process. */
   find(id: string): ConnectionRecord | undefined {
-    this.#guarded(() => this.flush())
+    this.flush()
     const found = this.#store.own.select().from(connection).where(eq(connection.id, id)).get()
     return found && (found.state === 'open' || found.state === 'lagging') ? found : undefined
   }
@@ -110,11 +123,10 @@ export class Registry {
     this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
 
-  /** Writes what waits. */
+  /** Writes what waits, if nobody else has the lock; else it goes on waiting. */
   flush(): void {
     clearTimeout(this.#writing)
-    this.#writing = undefined
-    this.#write(Number.POSITIVE_INFINITY)
+    this.#writeSome(Number.POSITIVE_INFINITY)
   }
 
   /**
@@ -163,18 +175,21 @@ export class Registry {
   /** Writes what waits and takes this node out. */
   close(): void {
     clearInterval(this.#living)
+    clearTimeout(this.#livingAgain)
     clearTimeout(this.#writing)
+    // Nobody comes after it to try again.
+    this.#store.wait()
     this.#guarded(() => {
-      this.flush()
+      this.#write(Number.POSITIVE_INFINITY)
       this.#remove([this.node])
     })
     this.#closed = true
   }
 
   /** A part, so that thousands of rows do not hold up the events. */
-  #writeSome(): void {
+  #writeSome(most = portion): void {
     this.#writing = undefined
-    this.#guarded(() => this.#write(portion))
+    this.#guarded(() => this.#write(most))
     const left = this.#fresh.size + this.#changed.size
     if (left > 0) this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
@@ -195,12 +210,26 @@ export class Registry {
   }
 
   /** In a timer nobody could catch it: a database that is locked for long must not end the process. */
-  #guarded(act: () => void): void {
+  #guarded(act: () => void): boolean {
     try {
       act()
+      this.#busySince = undefined
+      return true
     } catch (error) {
-      this.#onError(error)
+      // It is tried again, so short locks are nobody's concern.
+      this.#busySince ??= performance.now()
+      if (!isBusy(error) || performance.now() - this.#busySince > patience) this.#onError(error)
+      return false
     }
+  }
+
+  #goOnLiving(): void {
+    if (this.#closed || this.#guarded(() => this.#live())) return
+    this.#livingAgain ??= setTimeout(() => {
+      this.#livingAgain = undefined
+      this.#goOnLiving()
+    }, behind)
+    this.#livingAgain.unref()
   }
 
   #live(): void {
@@ -238,8 +267,11 @@ export class Registry {
   /** Marks the connections of dead nodes lost and forgets rows that ended long ago. */
   #sweep(): void {
     const { own: db } = this.#store
-    const dead = db.select().from(node).all().filter(isDead)
+    const nodes = db.select().from(node).all()
+    this.#watch(nodes)
+    const dead = nodes.filter((one) => this.#isDead(one))
     if (dead.length > 0) this.#remove(dead.map(({ id }) => id))
+    this.#forsake()
     const now = Date.now()
     if (now < this.#forgetAt) return
     this.#forgetAt = now + forgetting
@@ -248,11 +280,44 @@ export class Registry {
       .run()
   }
 
+  /** Rows of a node that was taken for dead, wrote them open again, and died before it was a node again. */
+  #forsake(): void {
+    const { own: db } = this.#store
+    const nodes = db.select({ id: node.id }).from(node)
+    const isOpen = inArray(connection.state, ['open', 'lagging'])
+    db.update(connection)
+      .set(lost)
+      .where(and(isOpen, notInArray(connection.node, nodes)))
+      .run()
+  }
+
+  /** Notes when each node has last given a sign of life, by this process's own clock. */
+  #watch(nodes: readonly NodeRecord[]): void {
+    const now = performance.now()
+    const before = this.#signs
+    this.#signs = new Map()
+    for (const { id, leaseUntil } of nodes) {
+      const sign = before.get(id)
+      this.#signs.set(id, sign?.leaseUntil === leaseUntil ? sign : { leaseUntil, at: now })
+    }
+  }
+
+  /** Its clock may be behind: where it can be seen that it lives, only the lack of a sign counts. */
+  #isDead(one: NodeRecord): boolean {
+    const life = lifeOf(one)
+    if (life !== 'unknown') {
+      const sign = this.#signs.get(one.id)
+      const isSilent = sign !== undefined && performance.now() - sign.at > this.#lease
+      return life === 'gone' || (one.leaseUntil < Date.now() && isSilent)
+    }
+    return one.leaseUntil < Date.now()
+  }
+
   #remove(nodes: string[]): void {
     this.#store.own.transaction(
       (tx) => {
         tx.update(connection)
-          .set({ state: 'lost', reason: 'the node died' })
+          .set(lost)
           .where(
             and(inArray(connection.node, nodes), inArray(connection.state, ['open', 'lagging'])),
           )
@@ -266,7 +331,7 @@ export class Registry {
 
   #lives(id: string): boolean {
     const found = this.#store.own.select().from(node).where(eq(node.id, id)).get()
-    return found !== undefined && !isDead(found)
+    return found !== undefined && !this.#isDead(found)
   }
 }
 
@@ -279,15 +344,16 @@ function firstOf<T>(set: ReadonlySet<T>, most: number): T[] {
   return first
 }
 
-function isDead({ host, boot, pid, startedAt, leaseUntil }: NodeRecord): boolean {
-  if (leaseUntil < Date.now()) return true
-  if (host !== hostname() || boot !== bootId()) return false
+/** Whether its process is there, as far as can be seen from here. */
+function lifeOf({ host, boot, pid, startedAt }: NodeRecord): 'there' | 'gone' | 'unknown' {
+  if (host !== hostname() || boot !== bootId()) return 'unknown'
   // A container that starts again has the same host, boot and pid as the process before it.
-  if (pid === process.pid) return startedAt < Date.now() - process.uptime() * 1_000 - 1_000
+  const began = Date.now() - process.uptime() * 1_000
+  if (pid === process.pid) return startedAt < began - 1_000 ? 'gone' : 'there'
   try {
     process.kill(pid, 0)
-    return false
+    return 'there'
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'ESRCH'
+    return (error as NodeJS.ErrnoException).code === 'ESRCH' ? 'gone' : 'there'
   }
 }

@@ -4,7 +4,8 @@
  * A connection reads from its cursor on, in slices, out of the ring or the log behind it, until it stands where the
  * live ones stand, and joins them in the same turn, so that nothing falls in between. What can not be replayed (no cursor, one of
  * another epoch or beyond the head, a topic that was trimmed or has too much) is repaired by the snapshot of
- * that topic. Snapshots come last and the new event id after them: a cut in between asks for them again.
+ * that topic. Snapshots come first and carry no event id, then what came after them: a cut in between asks for them again,
+ * and no id is beyond something that the reader was not given.
  */
 import type { Connection } from './connection'
 import type { Delivery } from './delivery'
@@ -44,7 +45,7 @@ interface Reader {
   connection: Connection
   /** Written before the next slice. */
   opening: string
-  /** Topics whose snapshot is still to be sent; their events are left out meanwhile. */
+  /** Topics whose snapshot is still to be sent, before anything else. */
   snapshots: Set<Topic>
   /** Up to where a topic's events are in its snapshot. */
   shown: Map<Topic, number>
@@ -95,9 +96,9 @@ export class Replay {
   /** Begins with a connection that has just opened. Its first slice is written in this turn. */
   open(connection: Connection): void {
     const reader = this.#reader(connection, firstSlice)
-    const head = this.#log.head()
     const cursor = seqOf(connection.asked, this.#log.epoch)
-    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= head)
+    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= this.#log.head())
+    const head = this.#delivery.position
     connection.cursor = usable ? cursor : head
     const { interest } = connection
     const planned = then(
@@ -168,11 +169,9 @@ export class Replay {
 
   #everyTopic({ exact, patterns }: Interest): Awaitable<readonly Topic[]> {
     if (patterns.length === 0) return exact
-    const wide = patterns.map((pattern) => this.#log.topics(pattern))
-    if (wide.some((found) => found instanceof Promise)) {
-      return Promise.all(wide).then((found) => [...new Set([...exact, ...found.flat()])])
-    }
-    return [...new Set([...exact, ...(wide as Topic[][]).flat()])]
+    return then(all(patterns.map((pattern) => this.#log.topics(pattern))), (found) => [
+      ...new Set([...exact, ...found.flat()]),
+    ])
   }
 
   #enqueue(reader: Reader): void {
@@ -223,23 +222,24 @@ export class Replay {
     const { connection, snapshots } = reader
     if (connection.ended) return 'arrived'
     connection.record.state = 'open'
-    const head = this.#log.head()
-    if (connection.cursor < head) return this.#next(reader, head)
+    const head = this.#delivery.position
     const [topic] = snapshots
     if (topic !== undefined) {
       return then(
         this.#snapshot(topic, connection.asked !== undefined),
         ({ text, events, upTo }) => {
           snapshots.delete(topic)
-          // Another process may have appended since the head was asked for.
+          // What another process has appended may be in it, and is to be told before the reader is live.
+          if (upTo > head) this.#log.head()
           reader.shown.set(topic, Math.max(head, upTo))
           return this.#send(reader, text, events)
         },
       )
     }
+    if (connection.cursor < head) return this.#next(reader, head)
     return then(this.#ended(connection), (ended) => {
-      // While a driver was asked, more may have been appended.
-      if (this.#log.head() > connection.cursor) return 'on'
+      // While a driver was asked, more may have been appended; the log may know more than was followed yet.
+      if (this.#delivery.position > connection.cursor) return 'on'
       const drained = this.#send(reader, idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
       this.#delivery.join(connection, openOf(connection, ended))
@@ -249,14 +249,20 @@ export class Replay {
 
   /** Those that are live know it already. */
   #ended({ interest }: Connection): Awaitable<Iterable<Pattern>> {
-    return this.#delivery.endedOf(interest) ?? this.#log.ended(interest.exact)
+    const known = this.#delivery.endedOf(interest)
+    if (known) return known
+    return then(this.#log.ended(interest.exact), (ended) => {
+      // So that what came before an end of another process is not left out.
+      if (ended.length > 0) this.#log.head()
+      return ended
+    })
   }
 
   #next(reader: Reader, head: number): Awaitable<Step> {
-    const { connection, snapshots, shown, slice: size } = reader
+    const { connection, shown, slice: size } = reader
     const { interest, cursor, record } = connection
     const { ring } = this.#delivery
-    const isPlain = snapshots.size === 0 && shown.size === 0
+    const isPlain = shown.size === 0
     const name = `${cursor} ${size}\n${interest.name}`
     const shared = isPlain ? this.#slices.get(name) : undefined
     if (shared) return this.#give(reader, shared, head)
@@ -266,6 +272,7 @@ export class Replay {
         : this.#read(reader, head),
     )
     return then(slice, (made) => {
+      if (!made) return 'on'
       if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
       return this.#give(reader, made, head)
     })
@@ -277,16 +284,18 @@ export class Replay {
     const missing = ring.floor - after
     if (missing <= 0 || missing > warmed.events) return
     const query = { topics: everything, after, limit: missing + 1, size: warmed.size }
-    return then(this.#log.read(query), (events) => {
-      const size = events.reduce((sum, { data }) => sum + data.length, 0)
-      const { floor } = ring
-      if (size < warmed.size && after < floor) {
+    return then(this.#log.read(query), (events) =>
+      then(this.#log.trimmed(everything, after), (trimmed) => {
+        const size = events.reduce((sum, { data }) => sum + data.length, 0)
+        const { floor } = ring
+        // It has all that was appended after its floor, or nothing.
+        if (trimmed.length > 0 || size >= warmed.size || after >= floor) return
         ring.prepend(
           events.filter(({ seq }) => seq <= floor),
           after,
         )
-      }
-    })
+      }),
+    )
   }
 
   #give(reader: Reader, slice: Slice, head: number): Awaitable<Step> {
@@ -298,40 +307,62 @@ export class Replay {
     return this.#send(reader, bytes, events)
   }
 
-  /** A slice out of the log. */
-  #read(reader: Reader, head: number): Awaitable<Slice> {
+  /** A slice out of the log; nothing when topics need their snapshots first. */
+  #read(reader: Reader, head: number): Awaitable<Slice | undefined> {
     const { connection, slice: size } = reader
-    const { interest, cursor: after, record } = connection
+    const { interest, cursor: after } = connection
     const query = { topics: interest.topics, after, limit: page, size }
-    return then(this.#log.read(query), (all) => {
-      // A driver may have read beyond the head that was asked for before.
-      const events = all.filter(({ seq }) => seq <= head)
-      const isEmpty = events.length === 0
-      let text = ''
-      let count = 0
-      let reached = events.at(-1)?.seq ?? head
-      let isShared = !isEmpty
-      let isAtBlock = false
-      let before = after
-      for (const event of events) {
-        if (event.audience) isShared = false
-        if (this.#isShown(reader, event) || event.audience === `!${record.id}`) continue
-        const own = replayFrame(event, this.#log.epoch)
-        if (own === undefined) continue
-        text += own
-        count++
-        isAtBlock = Math.floor(event.seq / block) > Math.floor(before / block)
-        before = event.seq
-        if (text.length < size && !(isAtBlock && text.length >= size / 2)) continue
-        reached = event.seq
-        break
-      }
-      return { bytes: encode(text), events: count, reached, isLast: isEmpty, isShared, isAtBlock }
+    return then(this.#log.read(query), (events) =>
+      // Asked afterwards: what was given up before they were read is not among them.
+      then(this.#lost(reader), (lost) => {
+        this.#plan(reader, lost)
+        return lost.length > 0 ? undefined : this.#sliceOf(reader, events, head)
+      }),
+    )
+  }
+
+  /** Topics of which something was given up that the reader has neither read nor been shown. */
+  #lost({ connection, shown }: Reader): Awaitable<Topic[]> {
+    const { interest, cursor } = connection
+    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) => {
+      if (shown.size === 0 || trimmed.length === 0) return trimmed
+      const lost = trimmed.map((topic) =>
+        this.#log.trimmed([topic as string as Pattern], shown.get(topic) ?? cursor),
+      )
+      return then(all(lost), (found) => found.flat())
     })
   }
 
-  #isShown({ snapshots, shown }: Reader, { topic, seq }: LogEvent): boolean {
-    return snapshots.has(topic) || seq <= (shown.get(topic) ?? 0)
+  #sliceOf(reader: Reader, read: readonly LogEvent[], head: number): Slice {
+    const { connection, slice: size } = reader
+    const { cursor: after, record } = connection
+    // A driver may have read beyond the head that was asked for before.
+    const events = read.filter(({ seq }) => seq <= head)
+    const isLast = events.length === 0
+    let text = ''
+    let count = 0
+    let reached = events.at(-1)?.seq ?? head
+    let isShared = !isLast
+    let isAtBlock = false
+    let before = after
+    for (const event of events) {
+      if (event.audience) isShared = false
+      if (this.#isShown(reader, event) || event.audience === `!${record.id}`) continue
+      const own = replayFrame(event, this.#log.epoch)
+      if (own === undefined) continue
+      text += own
+      count++
+      isAtBlock = Math.floor(event.seq / block) > Math.floor(before / block)
+      before = event.seq
+      if (text.length < size && !(isAtBlock && text.length >= size / 2)) continue
+      reached = event.seq
+      break
+    }
+    return { bytes: encode(text), events: count, reached, isLast, isShared, isAtBlock }
+  }
+
+  #isShown({ shown }: Reader, { topic, seq }: LogEvent): boolean {
+    return seq <= (shown.get(topic) ?? 0)
   }
 
   #send(reader: Reader, data: string | Uint8Array, events: number): Awaitable<Step> {
@@ -365,10 +396,10 @@ export class Replay {
     const name = `${returning ? 'returning' : 'new'} ${topic}`
     const kept = this.#snapshots.get(name)
     if (kept) return kept
-    const head = this.#log.head()
+    const { position } = this.#delivery
     return then(this.#make(topic, returning), (shown) => {
       // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
-      if (this.#log.head() === head) this.#snapshots.set(name, shown)
+      if (this.#delivery.position === position) this.#snapshots.set(name, shown)
       return shown
     })
   }
@@ -429,6 +460,11 @@ function take(reader: Reader): string {
   const { opening } = reader
   reader.opening = ''
   return opening
+}
+
+function all<T>(values: Awaitable<T>[]): Awaitable<T[]> {
+  const isLater = values.some((value) => value instanceof Promise)
+  return isLater ? Promise.all(values) : (values as T[])
 }
 
 /** Goes on at once with a value, later with a promise: a driver on this machine costs no turn. */

@@ -22,6 +22,8 @@ export interface Ground {
   client: Database
   /** From now on the event loop is not held up by the locks of others: see {@link patiently}. */
   hurry(): void
+  /** From now on it is: for what nobody would try again. */
+  wait(): void
   /** Counts what was written, in bytes, about. */
   wrote(bytes: number): void
   /** Closes it, unless it is the app's. */
@@ -93,6 +95,9 @@ export function openGround(
       client,
       hurry: () => {
         if (!isShared) client.run(`pragma busy_timeout = ${hurried}`)
+      },
+      wait: () => {
+        if (!isShared) client.run(`pragma busy_timeout = ${patience}`)
       },
       wrote: (bytes) => checkpoints?.count(bytes),
       close: () => {

@@ -25,10 +25,14 @@ export const event = sqliteTable(
 )
 
 /** Up to where the events of a topic were given up; a cursor before it needs the snapshot. */
-export const floor = sqliteTable('hw_floor', {
-  topic: text().primaryKey(),
-  seq: integer().notNull(),
-})
+export const floor = sqliteTable(
+  'hw_floor',
+  {
+    topic: text().primaryKey(),
+    seq: integer().notNull(),
+  },
+  (table) => [index('hw_floor_seq').on(table.seq)],
+)
 
 /**
  * Numbers that were skipped when the file was opened again, beyond `last` up to `next`.
@@ -75,7 +79,7 @@ export const connection = sqliteTable(
     reason: text(),
   },
   (table) => [
-    index('hw_connection_node').on(table.node, table.state),
+    index('hw_connection_node').on(table.state, table.node),
     index('hw_connection_seen').on(table.seenAt).where(sql`${table.state} in ('closed', 'lost')`),
   ],
 )

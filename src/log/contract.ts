@@ -75,6 +75,9 @@ export type Tx = Pick<
   'select' | 'insert' | 'delete'
 >
 
+/** Told of what is appended, and of the topics of which more was appended than it is told. */
+export type Follower = (events: LogEvent[], missed?: readonly Topic[]) => void
+
 /** The contract. One suite of tests is run by every driver: `test/unit/log.test.ts`. */
 export interface Log {
   /** For messages: `sqlite`. */
@@ -118,9 +121,10 @@ export interface Log {
   /**
    * Calls back with every event appended from now on, by any process, in order. Returns the way to stop.
    *
+   * @param listener is also told of the topics of which events were given up before they could be told
    * @param onError told when the appends of others can not be looked for; it is tried again
    */
-  follow(listener: (events: LogEvent[]) => void, onError?: (error: unknown) => void): () => void
+  follow(listener: Follower, onError?: (error: unknown) => void): () => void
   /** Ends all following and frees what was opened. Closing again does nothing. */
   close(): Awaitable<void>
 }

@@ -9,6 +9,7 @@ import {
   type Awaitable,
   type Entry,
   endKey,
+  type Follower,
   type Keep,
   type Log,
   type LogEvent,
@@ -22,6 +23,9 @@ const look = 20
 
 /** Up to so many new events are looked through for those of a pattern. */
 const fewEvents = 2_000
+
+/** How many events are told at a time. */
+const most = 1_000
 
 /** How many skipped ranges of numbers are kept: that many restarts ago nobody's cursor is. */
 const gapsKept = 1_000
@@ -58,6 +62,12 @@ export function sqliteLogOn(ground: Ground): Log {
 /** The logs on one connection: it does not see its own appends as those of another, so they tell each other. */
 const siblings = new WeakMap<Database, Set<SqliteLog>>()
 
+/** Up to where a topic's events were given up. */
+interface Floor {
+  topic: Topic
+  seq: number
+}
+
 /** What was made part of a transaction of the app that is not over. */
 interface Staged {
   tx: Tx
@@ -83,7 +93,8 @@ class SqliteLog implements Log {
   #ofTopic: Statement<LogEvent, [string, number, number]>
   #inGap: Statement<unknown, [number, number]>
   #skippedAt = Number.NEGATIVE_INFINITY
-  #listeners = new Set<(events: LogEvent[]) => void>()
+  #listeners = new Set<Follower>()
+  #news: (position: number) => { events: LogEvent[]; missed: Floor[] }
   #staged: Staged[] = []
   #settling: Timer | undefined
   #position: number
@@ -117,6 +128,15 @@ class SqliteLog implements Log {
       `select ${columns} from hw_event
        where topic = ? and seq > ? and kind <> 'signal' order by seq limit ?`,
     )
+    const givenUp = client.prepare<Floor, [number, number]>(
+      'select topic, seq from hw_floor where seq > ? and seq <= ?',
+    )
+    // In one transaction, so that nothing is given up in between.
+    this.#news = client.transaction((position: number) => {
+      const events = this.#since.all(position, most)
+      const upTo = events.length < most ? Number.MAX_SAFE_INTEGER : (events.at(-1)?.seq as number)
+      return { events, missed: givenUp.all(position, upTo) }
+    })
     this.epoch = epochOf(client)
     this.#inGap = client.prepare('select 1 from hw_gap where next >= ? and last < ? limit 1')
     client.transaction(() => skip(client)).immediate()
@@ -132,7 +152,7 @@ class SqliteLog implements Log {
   }
 
   knows(seq: number): boolean {
-    if (seq <= this.head()) return this.#inGap.get(seq, seq) === null
+    if (seq <= this.#position || seq <= this.head()) return this.#inGap.get(seq, seq) === null
     this.#skipBeyond(seq)
     return false
   }
@@ -220,11 +240,15 @@ class SqliteLog implements Log {
       )
       .all(JSON.stringify(exact), after)
     for (const pattern of topics.filter(isPattern)) {
+      const [from, to] = rangeOf(pattern)
+      // Whether by topic or by number is better is for SQLite to say, but that `**` gives no topic.
       const some = this.#client
-        .query<{ topic: Topic }, [string, string, number]>(
-          'select topic from hw_floor where topic >= ? and topic < ? and seq > ?',
+        .query<{ topic: Topic }, { from: string; to: string; after: number }>(
+          from === ''
+            ? 'select topic from hw_floor where seq > $after'
+            : 'select topic from hw_floor where topic >= $from and topic < $to and seq > $after',
         )
-        .all(...rangeOf(pattern), after)
+        .all({ from, to, after })
       found.push(...some.filter(({ topic }) => matches(pattern, topic)))
     }
     return [...new Set(found.map(({ topic }) => topic))]
@@ -234,10 +258,7 @@ class SqliteLog implements Log {
     return patiently(() => this.#locked(() => this.#trim(topic, keep, most)))
   }
 
-  follow(
-    listener: (events: LogEvent[]) => void,
-    onError: (error: unknown) => void = () => {},
-  ): () => void {
+  follow(listener: Follower, onError: (error: unknown) => void = () => {}): () => void {
     this.#listeners.add(listener)
     let failing = false
     this.#timer ??= setInterval(() => {
@@ -500,16 +521,18 @@ class SqliteLog implements Log {
 
   #catchUp(): void {
     for (;;) {
-      const events = this.#since.all(this.#position, 1_000)
-      const newest = events.at(-1)
-      if (!newest) return
-      this.#position = newest.seq
-      this.#emit(events)
+      const { events, missed } = this.#news(this.#position)
+      if (events.length === 0 && missed.length === 0) return
+      this.#position = Math.max(events.at(-1)?.seq ?? 0, ...missed.map(({ seq }) => seq))
+      this.#emit(
+        events,
+        missed.map(({ topic }) => topic),
+      )
     }
   }
 
-  #emit(events: LogEvent[]): void {
-    for (const listener of this.#listeners) listener(events)
+  #emit(events: LogEvent[], missed: readonly Topic[] = []): void {
+    for (const listener of this.#listeners) listener(events, missed)
   }
 
   #dataVersion(): number {
