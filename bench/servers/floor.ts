@@ -1,35 +1,39 @@
-/** The floor: plain Bun.serve, a stream of type `direct`, shared bytes, write and flush; no ids, nothing kept. */
-import { serve } from './serve'
+/** The floor: plain `Bun.serve`, a stream of type `direct`, shared bytes, write and flush; no ids, nothing kept. */
+import { listen } from '../serving/listen'
+import { serve } from '../serving/serve'
+import { Topics, topicOf } from '../serving/topics'
 
 interface Controller {
   write(bytes: Uint8Array): number | Promise<number>
   flush(): void
 }
 
-const open = new Set<Controller>()
+const topics = new Topics<Controller>()
 const encoder = new TextEncoder()
+const opening = encoder.encode('retry: 1000\n:\n\n')
+const headers = { 'content-type': 'text/event-stream' }
+
+const port = listen((request) => {
+  const topic = topicOf(request.url)
+  let own: Controller
+  const source = {
+    type: 'direct',
+    pull(controller: Controller) {
+      own = controller
+      topics.add(topic, controller)
+      controller.write(opening)
+      controller.flush()
+    },
+    cancel: () => topics.delete(topic, own),
+  }
+  return new Response(new ReadableStream(source as never), { headers })
+})
 
 serve({
-  path: '/stream',
-  fetch() {
-    let own: Controller
-    const source = {
-      type: 'direct',
-      pull(controller: Controller) {
-        own = controller
-        open.add(controller)
-        controller.write(encoder.encode('retry: 1000\n:\n\n'))
-        controller.flush()
-      },
-      cancel: () => open.delete(own),
-    }
-    return new Response(new ReadableStream(source as unknown as UnderlyingSource), {
-      headers: { 'content-type': 'text/event-stream' },
-    })
-  },
-  publish(data) {
-    const bytes = encoder.encode(`event: bench\ndata: ${data}\n\n`)
-    for (const controller of open) {
+  port,
+  publish(topic, data) {
+    const bytes = encoder.encode(`event: ${topic}\ndata: ${data}\n\n`)
+    for (const controller of topics.of(topic)) {
       controller.write(bytes)
       controller.flush()
     }

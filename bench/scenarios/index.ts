@@ -1,0 +1,29 @@
+import type { Scenario } from '../scenario'
+import { components } from './components'
+import { connects } from './connects'
+import { entities } from './entities'
+import { idle } from './idle'
+import { openLoop } from './open-loop'
+import { overload } from './overload'
+import { publish } from './publish'
+import { replay } from './replay'
+import { slowEvents } from './slow-events'
+import { state } from './state'
+import { stuck } from './stuck'
+import { turns } from './turns'
+
+/** In the order of the table. */
+export const scenarios: readonly Scenario[] = [
+  openLoop,
+  turns,
+  slowEvents,
+  entities,
+  idle,
+  connects,
+  stuck,
+  replay,
+  publish,
+  state,
+  overload,
+  components,
+]
