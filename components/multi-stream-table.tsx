@@ -1,10 +1,10 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
-import type { Html } from '../src/html'
+import { start, text } from '../src/html'
 import type { MultiStreamManager, Streams } from '../src/manager'
 import { Connected } from './connected'
-import { type Cell, MultiStreamRow } from './multi-stream-row'
-import { isContent, Tag } from './tag'
+import { idOf, StreamElement } from './stream-element'
+import { isContent, Tag, withHtml } from './tag'
 
 /** What every column says. */
 interface AnyColumn {
@@ -72,7 +72,7 @@ export function MultiStreamTable<Entity, Declared extends Streams>({
   empty,
   children,
 }: MultiStreamTableProps<Entity, Declared>) {
-  const rows = [...entities].map((entity) => tableRow({ manager, entity, columns }))
+  const rows = Array.from(entities, rowsOf(manager, columns))
   return (
     <Connected to={manager.all()}>
       <Tag as="div" class="hw-table" role="region" aria-labelledby={`${id}-caption`} tabindex={0}>
@@ -109,26 +109,54 @@ export function tableRow<Entity, Declared extends Streams>({
   entity,
   columns,
 }: TableRowProps<Entity, Declared>): JSX.Element {
-  const streams = columns.flatMap((column) => (column.render ? [] : [cellOf(column)]))
-  const row = (id: string, cells: Record<string, Html>) => (
-    <Tag as="tr" id={`${manager.name}-${id}`}>
-      {columns.map((column) =>
-        column.render ? (
-          <Tag as={column.as ?? 'td'} scope={scopeOf(column)} class={column.class}>
-            {column.render(entity)}
-          </Tag>
-        ) : (
-          (cells[column.stream] as JSX.Element)
-        ),
-      )}
-    </Tag>
-  )
-  return <MultiStreamRow manager={manager} entity={entity} streams={streams} row={row} />
+  return rowsOf(manager, columns)(entity)
 }
 
-function cellOf<Name extends string>(column: StreamColumn<Name>): Cell<Name> {
-  const { stream: name, as, class: className } = column
-  return { name, as: as ?? 'td', scope: scopeOf(column), class: className }
+/** Makes the row of an entity; what all rows share is made once. */
+function rowsOf<Entity, Declared extends Streams>(
+  manager: MultiStreamManager<Entity, Declared>,
+  columns: TableRowProps<Entity, Declared>['columns'],
+): (entity: Entity) => JSX.Element {
+  const cells = columns.map((column) =>
+    column.render ? staticCell(column) : streamCell(manager, column),
+  )
+  return (entity) => {
+    const id = idOf(manager, entity)
+    return withHtml(
+      cells.map((cell) => cell(entity, id)),
+      (html) => `<tr id="${text(`${manager.name}-${id}`)}">${html}</tr>`,
+    )
+  }
+}
+
+/** Makes the cell of an entity, whose id it is told too. */
+type MakeCell<Entity> = (entity: Entity, id: string) => JSX.Element
+
+function staticCell<Entity>(column: StaticColumn<Entity>): MakeCell<Entity> {
+  const { as = 'td', class: className, render } = column
+  const before = `${start(as, { scope: scopeOf(column), class: className })}>`
+  const after = `</${as}>`
+  return (entity) => withHtml(render(entity), (html) => before + html + after)
+}
+
+function streamCell<Entity, Declared extends Streams>(
+  manager: MultiStreamManager<Entity, Declared>,
+  column: StreamColumn<keyof Declared & string>,
+): MakeCell<Entity> {
+  const { stream, as = 'td', class: className } = column
+  const scope = scopeOf(column)
+  return (entity, id) => (
+    <StreamElement
+      manager={manager}
+      entity={entity}
+      stream={stream}
+      as={as}
+      scope={scope}
+      class={className}
+      id={`${id}-${stream}`}
+      connect={false}
+    />
+  )
 }
 
 function scopeOf({ as }: AnyColumn) {

@@ -1,5 +1,6 @@
 /** @jsxImportSource @kitajs/html */
-import { classes, type ElementAttributes, Tag } from './tag'
+import { attributes, text as escaped } from '../src/html'
+import { classes, type ElementAttributes } from './tag'
 
 /** What {@link ProgressBar} is told; what is not named becomes an attribute. */
 export interface ProgressBarProps extends ElementAttributes {
@@ -24,20 +25,13 @@ export function ProgressBar({ value, max = 100, label, text, ...rest }: Progress
   // Rounded down: what shows 100% is done. The summand is for 0.29 × 100 = 28.999….
   const percent = done === undefined ? undefined : `${Math.floor((done / total) * 100 + 1e-9)}%`
   const shown = text ?? percent
-  return (
-    <Tag as="span" {...rest} class={classes('hw-progress', rest.class)}>
-      <Tag as="progress" aria-label={label} max={total} value={done} />
-      {shown !== undefined && (
-        // The percentage is what a screen reader says of the bar itself.
-        <Tag
-          as="span"
-          class="hw-progress-text"
-          aria-hidden={text === undefined && 'true'}
-          text={shown}
-        />
-      )}
-    </Tag>
-  )
+  // The percentage is what a screen reader says of the bar itself.
+  const hidden = text === undefined ? ' aria-hidden="true"' : ''
+  const beside =
+    shown === undefined ? '' : `<span class="hw-progress-text"${hidden}>${escaped(shown)}</span>`
+  const bar = `<progress${attributes({ 'aria-label': label, max: total, value: done })}></progress>`
+  const around = attributes({ ...rest, class: classes('hw-progress', rest.class) })
+  return `<span${around}>${bar}${beside}</span>`
 }
 
 function held(value: number, max: number, total: number): number {

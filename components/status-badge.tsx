@@ -1,6 +1,7 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
-import { classes, type ElementAttributes, Tag } from './tag'
+import { attributes, text } from '../src/html'
+import { classes, type ElementAttributes, withHtml } from './tag'
 
 /** How a state is meant; each has a colour and a shape. */
 export type Tone = 'neutral' | 'info' | 'success' | 'warning' | 'danger'
@@ -59,11 +60,8 @@ export const tones: Readonly<Record<string, Tone>> = {
  */
 export function StatusBadge({ state, tone, children, ...rest }: StatusBadgeProps) {
   const meant = tone ?? toneOf(state)
-  return (
-    <Tag as="span" {...rest} class={classes('hw-badge', `hw-${meant}`, rest.class)}>
-      {children ?? <span safe>{state}</span>}
-    </Tag>
-  )
+  const start = `<span${attributes({ ...rest, class: classes(`hw-badge hw-${meant}`, rest.class) })}>`
+  return withHtml(children ?? `<span>${text(state)}</span>`, (html) => `${start}${html}</span>`)
 }
 
 function toneOf(state: string): Tone {

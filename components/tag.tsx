@@ -50,7 +50,7 @@ export function isContent(children: Children): boolean {
   return children !== undefined && children !== null && typeof children !== 'boolean'
 }
 
-/** One `class` of several, or none. */
-export function classes(...names: (string | false | undefined)[]): string | undefined {
-  return names.filter(Boolean).join(' ') || undefined
+/** The kit's own classes, and after them those that the app names. */
+export function classes(own: string, more: string | undefined): string {
+  return more ? `${own} ${more}` : own
 }

@@ -207,18 +207,20 @@ export class Hub {
     options: PublishOptions = {},
   ): Promise<EventId | undefined> {
     const { tx } = options
-    if (!tx) return this.#publish(topic, content, options)
-    this.#mustBeOpen(topic)
+    if (!tx) {
+      try {
+        return this.append(this.#destination(topic, options), content)
+      } catch (error) {
+        return Promise.reject(error)
+      }
+    }
+    if (this.#closed) throw closedFor(topic)
     const to = this.#destination(topic, options)
     const published = this.#publisher.publishWithin(tx, to, content)
     const named = published.then((place) => this.#nameOf(to, place))
     // Nobody awaits inside of a transaction, and who rolls it back knows.
     named.catch(() => {})
     return named
-  }
-
-  async #publish(topic: string, content: Content, options: PublishOptions) {
-    return this.append(this.#destination(topic, options), content)
   }
 
   #destination(topic: string, options: PublishOptions): Destination {
@@ -277,17 +279,13 @@ export class Hub {
   }
 
   /** Publishes as the manager does, with kind and form given. */
-  async append(to: Destination, content: Content): Promise<EventId | undefined> {
-    this.#mustBeOpen(to.topic)
-    return this.#nameOf(to, await this.#publisher.publish(to, content))
+  append(to: Destination, content: Content): Promise<EventId | undefined> {
+    if (this.#closed) return Promise.reject(closedFor(to.topic))
+    return this.#publisher.publish(to, content).then((place) => this.#nameOf(to, place))
   }
 
   #nameOf({ kind }: Destination, place: { seq: number } | undefined): EventId | undefined {
     return place && kind !== 'signal' ? eventId(this.log.epoch, place.seq) : undefined
-  }
-
-  #mustBeOpen(topic: string): void {
-    if (this.#closed) throw new Error(`The hub is closed: nothing can be published to "${topic}"`)
   }
 
   /**
@@ -716,6 +714,10 @@ const toAll = { topic: everyone, kind: 'signal', form: 'slot', key: null } as co
 
 function audienceBut(connection: string | undefined): string | undefined {
   return connection === undefined ? undefined : `!${connection}`
+}
+
+function closedFor(topic: string): Error {
+  return new Error(`The hub is closed: nothing can be published to "${topic}"`)
 }
 
 /** What goes to all has no slot of its own. */

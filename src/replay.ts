@@ -76,7 +76,9 @@ export class Replay {
   #onError: (error: unknown, topic?: Topic) => void
   #queue: Reader[] = []
   #pumping: ReturnType<typeof setImmediate> | undefined
-  #snapshots = new Shared<Shown>(1_000, keeping)
+  /** Snapshots for readers who show nothing, and for those who may show what is no longer so. */
+  #forNew = new Shared<Shown>(1_000, keeping)
+  #forReturning = new Shared<Shown>(1_000, keeping)
   #slices = new Shared<Slice>(64, keeping)
 
   constructor(options: {
@@ -134,8 +136,8 @@ export class Replay {
   /** Forgets what was kept of topics that have changed. */
   forget(events: readonly LogEvent[]): void {
     for (const { topic } of events) {
-      this.#snapshots.delete(`new ${topic}`)
-      this.#snapshots.delete(`returning ${topic}`)
+      this.#forNew.delete(topic)
+      this.#forReturning.delete(topic)
     }
   }
 
@@ -393,13 +395,13 @@ export class Replay {
     if (kind === 'signal') return nothing
     // What the app makes may be another the next time.
     if (snapshot) return this.#make(topic, returning)
-    const name = `${returning ? 'returning' : 'new'} ${topic}`
-    const kept = this.#snapshots.get(name)
+    const shared = returning ? this.#forReturning : this.#forNew
+    const kept = shared.get(topic)
     if (kept) return kept
     const { position } = this.#delivery
     return then(this.#make(topic, returning), (shown) => {
       // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
-      if (this.#delivery.position === position) this.#snapshots.set(name, shown)
+      if (this.#delivery.position === position) shared.set(topic, shown)
       return shown
     })
   }

@@ -19,7 +19,7 @@ export interface Framed {
   readonly kind: LogEvent['kind']
   readonly form: LogEvent['form']
   readonly audience: string | null
-  readonly slab: Uint8Array<ArrayBuffer>
+  readonly slab: Buffer
   readonly from: number
   readonly to: number
   /** Where in all that ever went through the ring it ends. */
@@ -46,7 +46,7 @@ export interface Slice {
 }
 
 interface Segment {
-  slab: Uint8Array<ArrayBuffer>
+  slab: Buffer
   used: number
   events: Framed[]
 }
@@ -56,8 +56,6 @@ const slabSize = 1024 * 1024
 const firstSlab = 64 * 1024
 /** Slices end at multiples of this, wherever they began, so that readers share them. */
 const block = 32 * 1024
-
-const encoder = new TextEncoder()
 
 /** The newest events of one hub. */
 export class Ring {
@@ -85,7 +83,7 @@ export class Ring {
     const text = liveFrame(event, this.#epoch) ?? ''
     const segment = this.#room(text)
     const from = segment.used
-    segment.used += encoder.encodeInto(text, segment.slab.subarray(from)).written
+    segment.used += segment.slab.write(text, from)
     this.#end += segment.used - from
     const framed = framedOf(event, segment, from, this.#end)
     segment.events.push(framed)
@@ -101,11 +99,10 @@ export class Ring {
     if (this.#bytes + size > this.#limit) return
     const first = this.#segments[0]?.events[0]
     let end = (first ? first.end - (first.to - first.from) : this.#end) - size
-    const segment: Segment = { slab: new Uint8Array(size), used: 0, events: [] }
+    const segment: Segment = { slab: Buffer.allocUnsafeSlow(size), used: 0, events: [] }
     events.forEach((event, i) => {
       const from = segment.used
-      const rest = segment.slab.subarray(from)
-      segment.used += encoder.encodeInto(texts[i] as string, rest).written
+      segment.used += segment.slab.write(texts[i] as string, from)
       end += segment.used - from
       const framed = framedOf(event, segment, from, end)
       segment.events.push(framed)
@@ -198,7 +195,7 @@ export class Ring {
     const needed = Buffer.byteLength(text)
     if (last && last.slab.byteLength - last.used >= needed) return last
     const size = Math.max(needed, this.#segments.length === 0 ? firstSlab : slabSize)
-    const segment = { slab: new Uint8Array(size), used: 0, events: [] }
+    const segment = { slab: Buffer.allocUnsafeSlow(size), used: 0, events: [] }
     this.#segments.push(segment)
     this.#bytes += size
     while (this.#bytes > this.#limit && this.#segments.length > 1) this.#drop()
@@ -224,8 +221,8 @@ export class Ring {
 
 function framedOf(event: LogEvent, { slab, used }: Segment, from: number, end: number): Framed {
   const { seq, topic, kind, form, audience = null } = event
-  const place = { slab, from, to: used, end }
-  return { seq, topic, kind, form, audience, ...place, superseded: false, prefix: undefined }
+  const [to, superseded, prefix] = [used, false, undefined]
+  return { seq, topic, kind, form, audience, slab, from, to, end, superseded, prefix }
 }
 
 /** What a newer state supersedes. */

@@ -27,7 +27,7 @@ export class Shared<T> {
   }
 
   delete(name: string): void {
-    this.#all.delete(name)
+    if (this.#all.size > 0) this.#all.delete(name)
   }
 }
 

@@ -21,7 +21,13 @@ export function frame({ event, id, data }: Frame): string {
   let text = ''
   if (id !== undefined) text += `id: ${field(id, 'id')}\n`
   if (event !== undefined) text += `event: ${field(event, 'name')}\n`
-  if (!data.includes('\n') && !data.includes('\r')) return `${text}data: ${data}\n\n`
+  return text + dataOf(data)
+}
+
+/** The end of an event: its data, and the line that has it dispatched. */
+export function dataOf(data: string): string {
+  if (!data.includes('\n') && !data.includes('\r')) return `data: ${data}\n\n`
+  let text = ''
   for (const line of data.split(newline)) text += `data: ${line}\n`
   return `${text}\n`
 }

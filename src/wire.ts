@@ -9,7 +9,7 @@ import { rootOf } from './fragment'
 import type { Html } from './html'
 import type { LogEvent } from './log'
 import { isMark } from './log/contract'
-import { frame } from './sse'
+import { dataOf, frame } from './sse'
 import { idSelector, slotSelector, swap } from './swap'
 import type { Topic } from './topic'
 
@@ -64,11 +64,10 @@ export function deletionOf(html: Html): Html {
 }
 
 function frameOf(event: LogEvent, epoch: string, data: Html): string {
-  return frame({
-    id: event.kind === 'signal' ? undefined : eventId(epoch, event.seq),
-    event: event.form === 'patch' ? undefined : event.topic,
-    data,
-  })
+  // A topic holds nothing that would have to be looked for again.
+  const id = event.kind === 'signal' ? '' : `id: ${epoch}.${event.seq}\n`
+  const name = event.form === 'patch' ? '' : `event: ${event.topic}\n`
+  return id + name + dataOf(data)
 }
 
 /** Letters, digits, `-` and `_` only, for it is used in selectors too. */

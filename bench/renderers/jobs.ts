@@ -18,3 +18,11 @@ export function jobsOf(count: number): Job[] {
     done: (n * 7) % 101,
   }))
 }
+
+/** One whose texts mean something in HTML, URLs and topics. */
+export const hostile: Job = {
+  id: `a:b*c,d e/f%2A"'<&>é\ud800`,
+  name: `"><script>alert('1')</script>`,
+  state: 'failed',
+  done: 100,
+}

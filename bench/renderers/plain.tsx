@@ -32,24 +32,30 @@ export function table(jobs: Job[]) {
 }
 
 function Row({ job: { id, name, state, done } }: { job: Job }) {
+  const of = `job:${segment(id)}`
   return (
-    <tr id={`job-${id}`}>
+    <tr id={value(`job-${id}`)}>
       <th scope="row">
         <b safe>{name}</b>
       </th>
-      <td id={`${id}-state`} sse-swap={`job:${id}:state`} hx-swap="innerHTML" hx-target="this">
+      <td
+        id={value(`${id}-state`)}
+        sse-swap={value(`${of}:state`)}
+        hx-swap="innerHTML"
+        hx-target="this"
+      >
         <span class={`hw-badge hw-${tones[state]}`}>
           <span safe>{state}</span>
         </span>
       </td>
       <td
-        id={`${id}-progress`}
-        sse-swap={`job:${id}:progress`}
+        id={value(`${id}-progress`)}
+        sse-swap={value(`${of}:progress`)}
         hx-swap="innerHTML"
         hx-target="this"
       >
         <span class="hw-progress">
-          <progress aria-label={Bun.escapeHTML(`Progress of ${name}`)} max="100" value={done} />
+          <progress aria-label={value(`Progress of ${name}`)} max="100" value={done} />
           <span class="hw-progress-text" aria-hidden="true" safe>
             {`${done}%`}
           </span>
@@ -57,4 +63,12 @@ function Row({ job: { id, name, state, done } }: { job: Job }) {
       </td>
     </tr>
   )
+}
+
+/** Of an attribute: JSX itself escapes only `"` there. */
+const value = Bun.escapeHTML
+
+/** An id as a segment of a topic, where `:` and `*` have a meaning. */
+function segment(id: string): string {
+  return encodeURIComponent(id.toWellFormed()).replaceAll('*', '%2A')
 }

@@ -12,7 +12,7 @@ interface Case {
 export const components = scenario<Case>({
   name: 'components',
   about:
-    'MultiStreamTable with StatusBadge and ProgressBar in its cells, beside plain @kitajs/html that gives the same table to the byte.',
+    'MultiStreamTable with StatusBadge and ProgressBar in its cells, beside plain @kitajs/html that gives the same table to the byte, also of hostile ids. Rendered and encoded to UTF-8.',
   candidates: ['plain', 'kit'],
   cases: ({ events: rows = 100, seconds = 1 }) => [{ rows, time: seconds * 1_000 }],
   label: ({ rows }) => `${rows} rows, three cells each`,

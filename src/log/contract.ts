@@ -129,6 +129,12 @@ export interface Log {
   close(): Awaitable<void>
 }
 
+/** An entry with its number. Written out, for each event comes through here. */
+export function eventOf(entry: Entry, seq: number): LogEvent {
+  const { topic, kind, form, key, data, at, audience = null } = entry
+  return { topic, kind, form, key, data, at, audience, seq }
+}
+
 /** Whether it is a mark, which no reader is sent. */
 export function isMark({ form }: Pick<Entry, 'form'>): boolean {
   return form === 'end' || form === 'begin'

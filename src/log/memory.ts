@@ -3,6 +3,7 @@ import {
   type Appended,
   type Entry,
   endKey,
+  eventOf,
   isMark,
   type Keep,
   type Log,
@@ -30,6 +31,7 @@ class MemoryLog implements Log {
   readonly epoch = crypto.randomUUID().slice(0, 8)
   #head = 0
   #shelves = new Map<Topic, Shelf>()
+  #signals: LogEvent[] = []
   #listeners = new Set<(events: LogEvent[]) => void>()
 
   head(): number {
@@ -45,8 +47,10 @@ class MemoryLog implements Log {
       const key = entry.kind === 'signal' ? null : entry.key
       const kept = key === null ? undefined : shelf.keys.get(key)
       if (kept && entry.kind === 'log') return { seq: kept.seq, fresh: false }
-      if (kept) shelf.events.splice(shelf.events.indexOf(kept), 1)
-      const event = { ...entry, key, seq: ++this.#head }
+      if (kept) shelf.events.splice(startAfter(shelf.events, kept.seq - 1), 1)
+      const event = eventOf(entry, ++this.#head)
+      event.key = key
+      if (entry.kind === 'signal') this.#signals.push(event)
       shelf.events.push(event)
       if (key !== null) shelf.keys.set(key, event)
       fresh.push(event)
@@ -103,10 +107,7 @@ class MemoryLog implements Log {
 
   trim(topic: Topic, { count, age }: Keep): boolean {
     const now = Date.now()
-    for (const shelf of this.#shelves.values()) {
-      const isGone = ({ kind, at }: LogEvent) => kind === 'signal' && at <= now - signalAge
-      shelf.events = shelf.events.filter((event) => !isGone(event))
-    }
+    this.#forgetSignals(now - signalAge)
     const shelf = this.#shelf(topic)
     const logs = shelf.events.filter((event) => event.kind === 'log')
     const given = logs.filter((event, i) => i < logs.length - count || event.at < now - age)
@@ -122,6 +123,17 @@ class MemoryLog implements Log {
     }
     shelf.events = shelf.events.filter((event) => !gone.has(event))
     return false
+  }
+
+  /** Those of every topic, up to that time. */
+  #forgetSignals(upTo: number): void {
+    const gone = new Set(this.#signals.filter(({ at }) => at <= upTo))
+    if (gone.size === 0) return
+    this.#signals = this.#signals.filter((event) => !gone.has(event))
+    for (const topic of new Set([...gone].map((event) => event.topic))) {
+      const shelf = this.#shelf(topic)
+      shelf.events = shelf.events.filter((event) => !gone.has(event))
+    }
   }
 
   follow(listener: (events: LogEvent[]) => void): () => void {

@@ -9,6 +9,7 @@ import {
   type Awaitable,
   type Entry,
   endKey,
+  eventOf,
   type Follower,
   type Keep,
   type Log,
@@ -499,7 +500,7 @@ class SqliteLog implements Log {
       const place = places[i] as Appended
       const entry = entries[i] as Entry
       if (!place.fresh) continue
-      fresh.push({ ...entry, seq: place.seq })
+      fresh.push(eventOf(entry, place.seq))
       bytes += entry.data.length + rowSize
     }
     const newest = fresh.at(-1)
