@@ -93,6 +93,9 @@ export class Delivery {
 
   /** The interest in these topics; the same for all who have it. */
   interest(topics: readonly Pattern[]): Interest {
+    const [first] = topics
+    const known = topics.length === 1 && first ? this.#groups.get(first)?.interest : undefined
+    if (known) return known
     const made = new Interest(topics)
     return this.#groups.get(made.name)?.interest ?? made
   }

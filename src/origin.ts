@@ -19,7 +19,10 @@ export function addressOf(
   const told = proxies > 0 ? request.headers.get('x-forwarded-for') : null
   const claimed = told?.split(',').at(-proxies)
   const direct = server?.requestIP(request)?.address
-  return canonical(claimed) ?? canonical(direct) ?? direct
+  const address = claimed === undefined ? undefined : canonical(claimed)
+  if (address !== undefined) return address
+  // Of a socket's only those of IPv6 have more than one spelling.
+  return direct?.includes(':') ? (canonical(direct) ?? direct) : direct
 }
 
 /**
