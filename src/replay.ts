@@ -99,7 +99,9 @@ export class Replay {
   open(connection: Connection): void {
     const reader = this.#reader(connection, firstSlice)
     const cursor = seqOf(connection.asked, this.#log.epoch)
-    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= this.#log.head())
+    // Heard now: what another process has appended may be on the page already, and must not come as if it were new.
+    const newest = cursor === undefined ? 0 : this.#log.head()
+    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= newest)
     const head = this.#delivery.position
     connection.cursor = usable ? cursor : head
     const { interest } = connection

@@ -2,7 +2,7 @@
  * What the chaos test found, each as small as it gets.
  */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import type { Hub } from 'headwater'
+import { type Hub, MultiStreamManager } from 'headwater'
 import { type Client, connect, EventStream } from '../support/client'
 import { Child, cleanUp, declare, serve, settled, temporary } from '../support/serve'
 
@@ -105,4 +105,25 @@ describe('found by chaos', () => {
     serve({ database })
     await settled(() => state() === 'lost', 3_000)
   })
+})
+
+test('H-02 an item that another process has just appended, and the page shows, replaces itself', async () => {
+  const database = temporary()
+  const [near, far] = [serve({ database }), serve({ database })]
+  const managers = [near, far].map(({ hub }) =>
+    new MultiStreamManager<{ id: string }>(hub, {
+      name: 'job',
+      getEntity: (id) => ({ id }),
+      guard: 'public',
+    }).register({ name: 'lines', kind: 'log', render: (n: number) => `<li>${n}</li>` }),
+  )
+  for (let n = 0; n < 20; n++) {
+    const since = near.hub.cursor()
+    // The page is read now, with this item on it, and opens its stream at the other process at once.
+    await managers[0]?.publish('1', 'lines', n)
+    const client = await connect(`${far.url}/stream/job/lines?id=1&since=${since}`)
+    await client.until(() => client.events.length > 0)
+    expect(client.events[0]?.data).toContain('hx-swap="delete"')
+    client.cut()
+  }
 })
