@@ -3,7 +3,7 @@ import type { Children } from '@kitajs/html'
 import { start, text } from '../src/html'
 import type { MultiStreamManager, Streams } from '../src/manager'
 import { Connected } from './connected'
-import { idOf, StreamElement } from './stream-element'
+import { idOf } from './stream-element'
 import { isContent, Tag, withHtml } from './tag'
 
 /** What every column says. */
@@ -120,11 +120,12 @@ function rowsOf<Entity, Declared extends Streams>(
   const cells = columns.map((column) =>
     column.render ? staticCell(column) : streamCell(manager, column),
   )
+  const before = `<tr id="${text(manager.name)}-`
   return (entity) => {
     const id = idOf(manager, entity)
     return withHtml(
       cells.map((cell) => cell(entity, id)),
-      (html) => `<tr id="${text(`${manager.name}-${id}`)}">${html}</tr>`,
+      (html) => `${before}${text(id)}">${html}</tr>`,
     )
   }
 }
@@ -144,19 +145,13 @@ function streamCell<Entity, Declared extends Streams>(
   column: StreamColumn<keyof Declared & string>,
 ): MakeCell<Entity> {
   const { stream, as = 'td', class: className } = column
-  const scope = scopeOf(column)
-  return (entity, id) => (
-    <StreamElement
-      manager={manager}
-      entity={entity}
-      stream={stream}
-      as={as}
-      scope={scope}
-      class={className}
-      id={`${id}-${stream}`}
-      connect={false}
-    />
-  )
+  const cell = manager.elements(stream, as, { scope: scopeOf(column), class: className })
+  return (entity, id) => {
+    // A text is an id: nothing else is known of its entity.
+    if (typeof entity === 'string') return cell(id)
+    const begins = manager.initial(entity, stream)
+    return withHtml(begins, (content) => cell(id, { content, active: manager.isActive(entity) }))
+  }
 }
 
 function scopeOf({ as }: AnyColumn) {

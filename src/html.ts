@@ -34,7 +34,8 @@ export function attributes(values: Attributes): Html {
         `Expected the name of an attribute other than style and on…, got "${name}"`,
       )
     }
-    markup += value === true ? ` ${name}` : ` ${name}="${Bun.escapeHTML(String(value))}"`
+    if (value === true) markup += ` ${name}`
+    else markup += ` ${name}="${typeof value === 'number' ? value : Bun.escapeHTML(String(value))}"`
   }
   return markup
 }

@@ -28,7 +28,7 @@ export interface Limits {
   event: number
   /** How long a render may take. @default 10000 */
   render: number
-  /** Between two appends of one state's key. @default 16 */
+  /** Between two appends of one state's key. @default 17 */
   pace: number
   /** How long a source goes on after its last viewer left. @default 5000 */
   grace: number
@@ -50,7 +50,7 @@ export const defaults: Limits = {
   expires: 24 * 60 * 60 * 1_000,
   event: 1024 * 1024,
   render: 10_000,
-  pace: 16,
+  pace: 17,
   grace: 5_000,
   lease: 30_000,
 }

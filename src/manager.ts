@@ -8,13 +8,13 @@
 import { Contents } from './contents'
 import { type Guard, stateKey } from './declarations'
 import { type Asked, all, type Endpoint, type Guarded } from './door'
-import { type Html, tag } from './html'
+import { type Attributes, attributes, type Html, start, tag, text } from './html'
 import type { Hub } from './hub'
 import type { Kind } from './log'
 import type { Rendered } from './publisher'
 import { Refusal } from './refusal'
 import { Runs } from './runs'
-import { connectAttributes, slotAttributes } from './slot'
+import { connectAttributes, slotAttributes, swapAttributes } from './slot'
 import type {
   AnyStream,
   ElementOptions,
@@ -151,6 +151,29 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     const since = content === undefined && !this.#isEmptyLog(kind, of) ? null : undefined
     const address = this.#sign(this.#queryOf([id]), stream, since)
     return tag(as, { ...rest, ...connectAttributes(address), ...slot }, content)
+  }
+
+  /**
+   * @internal Makes the elements that show one stream of many entities, as {@link element} does without a connection
+   * of its own, with the id `<entity>-<stream>`. What they share is made once.
+   *
+   * @throws TypeError for an unknown stream.
+   */
+  elements(
+    stream: keyof Declared & string,
+    as: string,
+    shared: Attributes,
+  ): (id: string, options?: Pick<ElementOptions, 'active' | 'content'>) => Html {
+    const { kind, swap, source } = this.#stream(stream)
+    const before = start(as, shared)
+    const swapped = attributes(swapAttributes(kind, swap))
+    return (id, { active = true, content = '' } = {}) => {
+      const named = `${before} id="${text(id)}-${stream}"`
+      if (!active) return `${named}>${content}</${as}>`
+      const of = topic(this.name, id, stream)
+      if (source !== undefined) this.#runs.show(of)
+      return `${named} sse-swap="${text(of)}"${swapped}>${content}</${as}>`
+    }
   }
 
   /**

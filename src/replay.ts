@@ -76,6 +76,8 @@ export class Replay {
   #onError: (error: unknown, topic?: Topic) => void
   #queue: Reader[] = []
   #pumping: ReturnType<typeof setImmediate> | undefined
+  /** Until when the ring takes nothing over from the log, because it was too much or not whole. */
+  #coolUntil = 0
   /** Snapshots for readers who show nothing, and for those who may show what is no longer so. */
   #forNew = new Shared<Shown>(1_000, keeping)
   #forReturning = new Shared<Shown>(1_000, keeping)
@@ -286,14 +288,18 @@ export class Replay {
   #warm(after: number): Awaitable<void> {
     const { ring } = this.#delivery
     const missing = ring.floor - after
-    if (missing <= 0 || missing > warmed.events) return
+    if (missing <= 0 || missing > warmed.events || performance.now() < this.#coolUntil) return
     const query = { topics: everything, after, limit: missing + 1, size: warmed.size }
     return then(this.#log.read(query), (events) =>
       then(this.#log.trimmed(everything, after), (trimmed) => {
         const size = events.reduce((sum, { data }) => sum + data.length, 0)
         const { floor } = ring
         // It has all that was appended after its floor, or nothing.
-        if (trimmed.length > 0 || size >= warmed.size || after >= floor) return
+        if (trimmed.length > 0 || size >= warmed.size) {
+          this.#coolUntil = performance.now() + keeping
+          return
+        }
+        if (after >= floor) return
         ring.prepend(
           events.filter(({ seq }) => seq <= floor),
           after,

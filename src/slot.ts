@@ -14,8 +14,16 @@ export function connectAttributes(address: string): Attributes {
 export function slotAttributes(
   topic: Topic,
   kind: 'log' | 'state' | 'signal',
+  swap?: string,
+): Attributes {
+  return { 'sse-swap': topic, ...swapAttributes(kind, swap) }
+}
+
+/** Those of {@link slotAttributes} that all slots of a stream share. */
+export function swapAttributes(
+  kind: 'log' | 'state' | 'signal',
   swap = kind === 'log' ? 'beforeend' : 'innerHTML',
 ): Attributes {
   // Both are inherited, so a slot that did not say them would follow its surroundings.
-  return { 'sse-swap': topic, 'hx-swap': swap, 'hx-target': 'this' }
+  return { 'hx-swap': swap, 'hx-target': 'this' }
 }

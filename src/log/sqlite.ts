@@ -445,17 +445,20 @@ class SqliteLog implements Log {
     const before = this.#taken.get()?.seq ?? 0
     this.#client.query("delete from hw_event where kind = 'signal' and at < ?").run(now - signalAge)
     const { seq } = this.#client
-      .query<{ seq: number | null }, [string, number, string, number]>(
+      .query<{ seq: number | null }, [string, number, string, number, number]>(
+        // Of the aged only the oldest are looked at: in a topic that has grown by much it would take long.
         `select max(seq) as seq from (
            select seq from (
              select seq from hw_event where topic = ? and kind = 'log'
              order by seq desc limit 1 offset ?
            )
            union all
-           select max(seq) from hw_event where topic = ? and kind = 'log' and at < ?
+           select max(seq) from (
+             select seq, at from hw_event where topic = ? and kind = 'log' order by seq limit ?
+           ) where at < ?
          )`,
       )
-      .get(topic, count, topic, now - age) ?? { seq: null }
+      .get(topic, count, topic, Number.isFinite(most) ? most : -1, now - age) ?? { seq: null }
     const gone = seq === null ? 0 : this.#giveUp(topic, seq, most)
     // Else the number of the newest would be given out again.
     if ((this.#taken.get()?.seq ?? 0) < before) {

@@ -1,5 +1,5 @@
 /** @jsxImportSource @kitajs/html */
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test'
 import {
   type Column,
   Connected,
@@ -17,6 +17,8 @@ import { text } from '../../src/html'
 import { Hub } from '../../src/hub'
 import { MultiStreamManager } from '../../src/manager'
 import { warnings } from '../../src/markup'
+import { connect } from '../support/client'
+import { cleanUp, serve } from '../support/serve'
 
 interface Job {
   id: string
@@ -72,6 +74,7 @@ beforeAll(() => {
   jobs = declare(hub)
 })
 afterAll(() => hub.close())
+afterEach(cleanUp)
 
 describe('HeadwaterHead', () => {
   test('links theme, htmx and its extension with integrity, in order, and sets htmx up for a strict policy', async () => {
@@ -361,6 +364,62 @@ describe('MultiStreamTable', () => {
     expect(html).toContain(
       '<td class="number" id="2-progress">100 at last</td></tr></tbody></table>',
     )
+  })
+
+  test('C-25 a cell is the element of its stream, of each kind, whatever the id holds', async () => {
+    const strange = { ...running, id: `a:b*'"<&> é/\ud800` }
+    for (const entity of [running, ended, strange]) {
+      for (const stream of jobs.streams) {
+        const row = await tableRow({
+          manager: jobs,
+          entity,
+          columns: [{ header: 'A', stream, as: 'th', class: 'a"' }],
+        })
+        const cell = await (
+          <StreamElement
+            manager={jobs}
+            entity={entity}
+            stream={stream}
+            as="th"
+            scope="row"
+            class={'a"'}
+            id={`${entity.id}-${stream}`}
+            connect={false}
+          />
+        )
+        expect(row).toBe(`<tr id="${text(`job-${entity.id}`)}">${cell}</tr>`)
+      }
+    }
+  })
+
+  test('C-12 its rows of who may still change begin their sources, over the one connection', async () => {
+    const on = serve()
+    const begun: string[] = []
+    const manager = new MultiStreamManager<Job>(on.hub, {
+      name: 'job',
+      getEntity: (id) => all.find((job) => job.id === id),
+      isActive: ({ state }) => state !== 'done',
+    }).register<'speed', string>({
+      name: 'speed',
+      kind: 'state',
+      source: async function* (id) {
+        begun.push(id)
+        yield `speed of ${id}`
+      },
+      render: (speed) => speed,
+      final: () => null,
+    })
+    await (
+      <MultiStreamTable
+        manager={manager}
+        entities={all}
+        columns={[{ header: 'Speed', stream: 'speed' }]}
+        caption="Jobs"
+      />
+    )
+    const client = await connect(on.url + manager.all())
+    await client.until(() => client.events.some(({ data }) => data === 'speed of 1'))
+    expect(begun).toEqual(['1'])
   })
 
   test('C-25 a row by itself is the same as in the table', async () => {
