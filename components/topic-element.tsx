@@ -3,6 +3,7 @@ import type { Children } from '@kitajs/html'
 import type { Hub } from '../src/hub'
 import { connectAttributes, slotAttributes } from '../src/slot'
 import { asTopic } from '../src/topic'
+import type { EventId } from '../src/wire'
 import { type ElementAttributes, Tag } from './tag'
 
 /** What {@link TopicElement} is told; what is not named becomes an attribute. */
@@ -39,20 +40,19 @@ export function TopicElement({
   ...rest
 }: TopicElementProps): JSX.Element {
   const kind = hub.kindOf(topic)
-  const safeKept = kind === 'signal' ? '' : kept(hub, topic, kind === 'log' ? last : 1)
-  return (
+  const element = (safeContent: Children, since?: EventId) => (
     <Tag
       as={as}
       {...rest}
-      {...(connect ? connectAttributes(hub.address([topic])) : {})}
+      {...(connect ? connectAttributes(hub.address([topic], { since })) : {})}
       {...slotAttributes(asTopic(topic), kind, swap)}
     >
-      {content ?? safeKept}
+      {safeContent}
     </Tag>
   )
-}
-
-async function kept(hub: Hub, topic: string, last: number): Promise<string> {
-  const { items } = await hub.history(topic, { last })
-  return items.map(({ html }) => html).join('')
+  if (content !== undefined || kind === 'signal') return element(content ?? '')
+  // From what it shows on, not from where the page began: that would send again what came in between.
+  return hub
+    .history(topic, { last: kind === 'log' ? last : 1 })
+    .then(({ items, cursor }) => element(items.map(({ html }) => html).join(''), cursor))
 }

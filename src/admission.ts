@@ -1,4 +1,5 @@
 import type { Limits } from './limits'
+import { networkOf } from './origin'
 import { comeBack, Refusal } from './refusal'
 
 /** How long a place is kept for a connection that does not open, in milliseconds. */
@@ -6,6 +7,7 @@ const patience = 10_000
 
 /** A place among the connections that are granted. It counts from the beginning, so a race grants none too many. */
 export class Place {
+  /** Of IPv6 the first half of it. */
   readonly address: string | undefined
   readonly viewer: string | undefined
   #admission: Admission
@@ -49,9 +51,10 @@ export class Admission {
 
   /** @throws Refusal when there are as many as are granted. */
   reserve(address: string | undefined, viewer: string | undefined): Place {
+    const network = address && networkOf(address)
     this.#giveUp()
-    this.#check(address, viewer)
-    const place = new Place(this, address, viewer)
+    this.#check(network, viewer)
+    const place = new Place(this, network, viewer)
     this.#count(place, 1)
     this.#waiting.set(place, performance.now() + patience)
     return place

@@ -43,7 +43,7 @@ const keepDefault: Keep = { count: 1_000, age: 24 * 60 * 60 * 1_000 }
 
 const kinds: readonly Kind[] = ['log', 'state', 'signal']
 
-const undeclared = declarationOf({})
+const undeclared = declarationOf({}, false)
 
 /**
  * What was declared: of several that fit a topic the one with the highest priority counts, then the first. A
@@ -52,11 +52,14 @@ const undeclared = declarationOf({})
 export class Declarations {
   #declared = new ByPattern<Declaration>()
 
-  /** @throws TypeError for a pattern, a priority or another option that is none. */
-  add(pattern: string, options: TopicOptions): void {
+  /**
+   * @param own whether it is a manager's
+   * @throws TypeError for a pattern, a priority or another option that is none.
+   */
+  add(pattern: string, options: TopicOptions, own = false): void {
     const fault = faultOf(options)
     if (fault) throw new TypeError(`Expected ${fault} for "${pattern}"`)
-    this.#declared.add(pattern, declarationOf(options), options)
+    this.#declared.add(pattern, declarationOf(options, own), options, own)
   }
 
   /** What holds for a topic; of kind `log` and signed where nothing was declared. */
@@ -65,15 +68,27 @@ export class Declarations {
   }
 }
 
-function declarationOf(options: TopicOptions): Declaration {
-  const { kind = 'log', keep, guard = 'signed', snapshot, first } = options
+/**
+ * The key that an app gives, as text.
+ *
+ * @throws TypeError for one that is Headwater's own: what is published with it would end the topic.
+ */
+export function keyOf(key: string | number | undefined): string | undefined {
+  if (key === undefined) return undefined
+  const text = String(key)
+  if (!text.startsWith('hw:')) return text
+  throw new TypeError(`Expected a key that does not begin with hw:, got "${text}"`)
+}
+
+function declarationOf(options: TopicOptions, own: boolean): Declaration {
+  const { kind = 'log', keep, guard = 'signed', snapshot } = options
   return {
     kind,
     keep: { ...keepDefault, ...keep },
     guard,
     snapshot,
-    form: first && kind === 'log' ? 'item' : 'slot',
-    key: kind !== 'state' ? null : first ? stateKey : '',
+    form: own && kind === 'log' ? 'item' : 'slot',
+    key: kind !== 'state' ? null : own ? stateKey : '',
   }
 }
 

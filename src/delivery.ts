@@ -6,7 +6,7 @@ import { Group } from './group'
 import { Interest } from './interest'
 import type { Limits } from './limits'
 import type { LogEvent } from './log'
-import { isMark } from './log/contract'
+import { isMark, type Missed } from './log/contract'
 import { type Framed, joined, Ring } from './ring'
 import { comment, encode, frame, idOnly } from './sse'
 import { isPattern, matches, type Pattern, type Topic } from './topic'
@@ -112,7 +112,7 @@ export class Delivery {
 
   /** Counts a connection out. */
   remove(connection: Connection): void {
-    const group = this.#groups.get(connection.interest.name)
+    const group = this.#groups.get(nameOf(connection))
     if (group?.live.delete(connection)) this.#dispose(group)
     else if (!this.#behind.delete(connection)) return
     this.active--
@@ -170,20 +170,24 @@ export class Delivery {
     return count
   }
 
-  /** Sends those who follow one of these topics to the log: something came that could not be told. */
-  miss(topics: readonly Topic[]): void {
-    this.ring.skip(this.position)
-    for (const topic of topics) {
+  /**
+   * Takes over what was appended; it is written out at the end of the next turn.
+   *
+   * @param missed what can not be told any more: who follows it is sent to the log, and finds that it was given up
+   */
+  dispatch(events: readonly LogEvent[], missed?: Missed): void {
+    for (const topic of missed?.topics ?? []) {
       for (const group of [...this.#concerned(topic)]) {
         this.#flushWhole(group)
         this.#giveUp(group)
       }
     }
-  }
-
-  /** Takes over what was appended; it is written out at the end of the next turn. */
-  dispatch(events: readonly LogEvent[]): void {
     for (const event of events) this.#take(event)
+    if (missed) {
+      this.position = Math.max(this.position, missed.upTo)
+      // Who is catching up must not go on from here either.
+      this.ring.skip(this.position)
+    }
     if (this.#dirty.size > 0) this.#soon()
   }
 
@@ -201,14 +205,17 @@ export class Delivery {
   }
 
   #take(event: LogEvent): void {
+    const before = this.position
     this.position = event.seq
     // Nobody is there who could come back to it.
     if (this.active === 0) return this.ring.skip(event.seq)
     const framed = this.ring.push(event)
-    if (framed.audience?.startsWith('=')) return this.#writeTo(framed.audience.slice(1), framed)
+    if (framed.audience?.startsWith('=')) {
+      return this.#writeTo(framed.audience.slice(1), framed, before)
+    }
     if (event.kind === 'signal' && !isMark(event)) this.#countDropped(framed)
     for (const group of this.#concerned(event.topic)) {
-      if (framed.audience !== null) this.#writeApart(group, framed)
+      if (framed.audience !== null) this.#writeApart(group, framed, before)
       else {
         group.push(framed)
         if (group.due > passes * this.#limits.budget) this.#giveUp(group)
@@ -225,8 +232,9 @@ export class Delivery {
   }
 
   /** What is not for all of a group is not joined with the rest. */
-  #writeApart(group: Group, framed: Framed): void {
-    this.#flushWhole(group)
+  #writeApart(group: Group, framed: Framed, before: number): void {
+    this.#flushWhole(group, before)
+    group.mark(framed)
     const bytes = joined([framed])
     for (const connection of group.live) {
       if (framed.audience !== `!${connection.record.id}`) this.#write(group, connection, bytes, 1)
@@ -235,11 +243,11 @@ export class Delivery {
   }
 
   /** To one connection alone: between what it catches up with, if it is not live, for it is kept for nobody. */
-  #writeTo(id: string, framed: Framed): void {
+  #writeTo(id: string, framed: Framed, before: number): void {
     for (const connection of this.connections()) {
       if (connection.record.id !== id) continue
-      const group = this.#groups.get(connection.interest.name)
-      if (group) this.#flushWhole(group)
+      const group = this.#groups.get(nameOf(connection))
+      if (group) this.#flushWhole(group, before)
       if (group?.live.has(connection)) {
         this.#write(group, connection, joined([framed]), 1)
         this.#dispose(group)
@@ -256,21 +264,23 @@ export class Delivery {
     })
   }
 
-  #flushGroup(group: Group): void {
-    group.flush(this.#limits.budget, this.position, (connection, drained) =>
+  #flushGroup(group: Group, position = this.position): void {
+    group.flush(this.#limits.budget, position, (connection, drained) =>
       this.#lag(connection, drained),
     )
     this.#dispose(group)
     if (group.over) for (const connection of [...group.live]) this.#finish(connection)
   }
 
-  #flushWhole(group: Group): void {
-    while (!group.idle && group.live.size > 0) this.#flushGroup(group)
+  /** @param position up to where those who take no more have everything then */
+  #flushWhole(group: Group, position = this.position): void {
+    while (!group.idle && group.live.size > 0) this.#flushGroup(group, position)
   }
 
   /** More is due than can be written: they get it as readers of the ring and the log, each at its own speed. */
   #giveUp(group: Group): void {
     const reached = group.reached ?? this.position
+    this.dropped += group.signals * group.live.size
     for (const connection of [...group.live]) {
       connection.cursor = reached
       group.live.delete(connection)
@@ -306,11 +316,13 @@ export class Delivery {
     drained.then(resume, resume)
   }
 
-  #groupFor({ interest, aside }: Connection, open: readonly Pattern[]): Group {
-    let group = this.#groups.get(interest.name)
+  #groupFor(connection: Connection, open: readonly Pattern[]): Group {
+    const { interest, aside } = connection
+    const name = nameOf(connection)
+    let group = this.#groups.get(name)
     if (group) return group
-    group = new Group(interest, open, aside)
-    this.#groups.set(interest.name, group)
+    group = new Group(name, interest, open, aside)
+    this.#groups.set(name, group)
     for (const topic of interest.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
       const groups = index.get(topic)
@@ -344,9 +356,9 @@ export class Delivery {
 
   /** Forgets a group when nobody is left in it. */
   #dispose(group: Group): void {
-    const { interest } = group
-    if (group.live.size > 0 || this.#groups.get(interest.name) !== group) return
-    this.#groups.delete(interest.name)
+    const { interest, name } = group
+    if (group.live.size > 0 || this.#groups.get(name) !== group) return
+    this.#groups.delete(name)
     this.#dirty.delete(group)
     for (const topic of interest.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
@@ -370,6 +382,12 @@ export class Delivery {
     }
     this.#events.onBeat()
   }
+}
+
+/** Of a group: those with the same interest, and the same word of the app on what of it has ended. */
+function nameOf({ interest, endedBefore, openBefore }: Connection): string {
+  if (endedBefore.length === 0 && openBefore.length === 0) return interest.name
+  return [interest.name, endedBefore.join('\n'), openBefore.join('\n')].join('\n\n')
 }
 
 const none: ReadonlySet<Group> = new Set()

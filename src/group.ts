@@ -12,6 +12,8 @@ import type { Pattern } from './topic'
 export class Group {
   readonly live = new Set<Connection>()
   readonly interest: Interest
+  /** What it is found by. */
+  readonly name: string
   /** Those of its topics that may still change; a pattern always may. */
   readonly #open: Set<Pattern>
   /** Those that have ended; publishing to one opens it again. */
@@ -20,7 +22,13 @@ export class Group {
   #bytes = 0
 
   /** @param aside topics that neither keep it from being over nor begin it again */
-  constructor(interest: Interest, open: readonly Pattern[], aside: readonly Pattern[] = []) {
+  constructor(
+    name: string,
+    interest: Interest,
+    open: readonly Pattern[],
+    aside: readonly Pattern[] = [],
+  ) {
+    this.name = name
     this.interest = interest
     this.#open = new Set(open)
     const counted = interest.topics.filter((topic) => !aside.includes(topic))
@@ -52,6 +60,11 @@ export class Group {
     return this.#ended
   }
 
+  /** How many of the events that are due are signals. */
+  get signals(): number {
+    return this.#due.filter(({ kind }) => kind === 'signal').length
+  }
+
   push(framed: Framed): void {
     this.#due.push(framed)
     this.#bytes += framed.to - framed.from
@@ -71,7 +84,7 @@ export class Group {
     const now = this.#take(budget)
     let events = 0
     for (const framed of now) {
-      this.#mark(framed)
+      this.mark(framed)
       if (framed.to > framed.from) events++
     }
     if (events === 0) return
@@ -105,7 +118,8 @@ export class Group {
     return some
   }
 
-  #mark({ topic, form }: Framed): void {
+  /** Notes that a topic has ended, or goes on. */
+  mark({ topic, form }: Framed): void {
     if (form === 'end') {
       if (this.#open.delete(topic)) this.#ended.add(topic)
     } else if (this.#ended.delete(topic)) this.#open.add(topic)

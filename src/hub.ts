@@ -12,14 +12,14 @@ import { Admission, type Place } from './admission'
 import { type AssetName, asset } from './assets'
 import { type BunServer, Connection, type Life, type Reason } from './connection'
 import { openStore, type Store } from './db'
-import { Declarations, type Guard, type TopicOptions } from './declarations'
+import { Declarations, type Guard, keyOf, type TopicOptions } from './declarations'
 import { Delivery, everyone } from './delivery'
 import { type Connect, Door, type Endpoint } from './door'
 import { readHistory } from './history'
 import { type ConnectionDetails, detailsOf, isolate } from './hooks'
 import { closeOnReload } from './hot'
-import { defaults, drawRetry, type Limits } from './limits'
-import type { Kind, Log } from './log'
+import { drawRetry, type Limits, limitsOf } from './limits'
+import type { Kind, Log, Tx } from './log'
 import { endKey } from './log/contract'
 import { sqliteLogOn } from './log/sqlite'
 import { type Middleware, Middlewares } from './middleware'
@@ -33,7 +33,7 @@ import type {
   RevokeOptions,
   Stats,
 } from './options'
-import { addressOf, checkOrigins, checkProxies, urlOf } from './origin'
+import { addressOf, checkOrigins, checkProxies, checkViewer, urlOf } from './origin'
 import { currentPage, type Page, pages } from './page'
 import { type Content, type Destination, Publisher, type Rendered } from './publisher'
 import { comeBack, printRefusal, Refusal } from './refusal'
@@ -91,12 +91,12 @@ export class Hub {
 
   constructor(options: HubOptions = {}) {
     this.path = pathOf(options.path ?? '/stream')
-    this.limits = { ...defaults, ...options.limits }
+    this.limits = limitsOf(options.limits)
     this.#admission = new Admission(this.limits)
     this.#viewer = options.viewer
     this.#proxies = checkProxies(options.proxies ?? 0)
     const origins = checkOrigins(options.origins ?? [])
-    this.#onError = options.onError ?? printError
+    this.#onError = reporting(options.onError)
     this.#store = openStore(options.database ?? ':memory:', options)
     this.db = this.#store.db
     this.log = options.log ?? sqliteLogOn(this.#store)
@@ -132,7 +132,8 @@ export class Hub {
       onError: this.#onError,
     })
     this.#trim = new Trim(this.log, (topic) => this.#declarations.of(topic).keep, this.#onError)
-    this.#onRefuse = options.onRefuse ?? printRefusal
+    const { onRefuse = printRefusal } = options
+    this.#onRefuse = (...refused) => void isolate(() => onRefuse(...refused), this.#onError)
     this.#door = new Door({
       path: this.path,
       limits: this.limits,
@@ -146,10 +147,9 @@ export class Hub {
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
-    this.#unfollow = this.log.follow((events, missed = []) => {
-      if (missed.length > 0) this.#delivery.miss(missed)
-      this.#replay.forget(events)
-      this.#delivery.dispatch(events)
+    this.#unfollow = this.log.follow((events, missed) => {
+      this.#replay.forget(events, missed)
+      this.#delivery.dispatch(events, missed)
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
         if (topic === revocations) this.#enforce()
@@ -171,6 +171,11 @@ export class Hub {
   topic(pattern: string, options: TopicOptions = {}): this {
     this.#declarations.add(pattern, options)
     return this
+  }
+
+  /** @internal Declares topics of an endpoint, which count before all that the app declares. */
+  own(pattern: string, options: TopicOptions): void {
+    this.#declarations.add(pattern, options, true)
   }
 
   /**
@@ -214,13 +219,7 @@ export class Hub {
         return Promise.reject(error)
       }
     }
-    if (this.#closed) throw closedFor(topic)
-    const to = this.#destination(topic, options)
-    const published = this.#publisher.publishWithin(tx, to, content)
-    const named = published.then((place) => this.#nameOf(to, place))
-    // Nobody awaits inside of a transaction, and who rolls it back knows.
-    named.catch(() => {})
-    return named
+    return this.#within(tx, this.#destination(topic, options), content)
   }
 
   #destination(topic: string, options: PublishOptions): Destination {
@@ -242,20 +241,50 @@ export class Hub {
    * @throws TypeError as {@link publish} does, and for HTML to all: it has no slot.
    * @example await hub.broadcast('**', swap.innerHTML('#notice', 'Back in a minute'))
    */
-  async broadcast(
+  broadcast(
     to: string | readonly string[],
     content: Content,
     options: PublishOptions = {},
   ): Promise<Broadcast> {
-    const { except } = options
+    // With a transaction what fails must fail inside of it: this is not `async`.
+    const { except, tx } = options
     if (to === '**') {
-      await this.append({ ...toAll, audience: audienceBut(except) }, patchOnly(content))
-      return { ids: [], delivered: this.#delivery.countOf(everyone, except) }
+      const all = { ...toAll, audience: audienceBut(except) }
+      const patch = patchOnly(content)
+      const published = tx ? this.#within(tx, all, patch) : this.append(all, patch)
+      return this.#broadcastOf([published], everyone, options)
     }
-    const topics = [...new Set(typeof to === 'string' ? [to] : to)].map(asTopic)
-    const published = topics.map((topic) => this.publish(topic, content, options))
-    const ids = (await Promise.all(published)).filter((id) => id !== undefined)
-    return { ids, delivered: this.#delivery.countOf(topics, except) }
+    try {
+      const topics = [...new Set(typeof to === 'string' ? [to] : to)].map(asTopic)
+      const published = topics.map((topic) => this.publish(topic, content, options))
+      return this.#broadcastOf(published, topics, options)
+    } catch (error) {
+      if (tx) throw error
+      return Promise.reject(error)
+    }
+  }
+
+  #broadcastOf(
+    published: Promise<EventId | undefined>[],
+    topics: readonly Topic[] | typeof everyone,
+    { except, tx }: PublishOptions,
+  ): Promise<Broadcast> {
+    const done = Promise.all(published).then((ids) => ({
+      ids: ids.filter((id) => id !== undefined),
+      delivered: this.#delivery.countOf(topics, except),
+    }))
+    // Who rolls a transaction back knows; without one it is the caller's.
+    if (tx) done.catch(() => {})
+    return done
+  }
+
+  #within(tx: Tx, to: Destination, content: Content): Promise<EventId | undefined> {
+    if (this.#closed) throw closedFor(to.topic)
+    const published = this.#publisher.publishWithin(tx, to, content)
+    const named = published.then((place) => this.#nameOf(to, place))
+    // Nobody awaits inside of a transaction, and who rolls it back knows.
+    named.catch(() => {})
+    return named
   }
 
   /**
@@ -266,11 +295,16 @@ export class Hub {
    * @throws TypeError for a bad topic.
    */
   async send(connection: string, topic: string, content: Content): Promise<boolean> {
+    this.#mustBeOpen()
     const { form, topic: checked } = this.#destination(topic, {})
     if (!this.#isFollowing(connection, checked)) return false
     const audience = `=${connection}`
     await this.append({ topic: checked, kind: 'signal', form, key: null, audience }, content)
     return true
+  }
+
+  #mustBeOpen(): void {
+    if (this.#closed) throw new Error('The hub is closed')
   }
 
   #isFollowing(id: string, topic: Topic): boolean {
@@ -312,6 +346,7 @@ export class Hub {
     options: { server?: BunServer | undefined; viewer?: string | undefined } = {},
   ): Response {
     if (topics.length === 0) throw new TypeError('Expected a topic, got none')
+    checkViewer(options.viewer)
     try {
       return this.#connect(request, { kind: 'topics', topics: topics.map(asPattern), ...options })
     } catch (error) {
@@ -323,6 +358,8 @@ export class Hub {
 
   /**
    * Answers a request for anything under the hub's path; nothing for any other.
+   *
+   * @param options.server knows the address of the socket; without it, and without `proxies`, no cap counts by address
    *
    * @example Bun.serve({ fetch: async (request, server) => (await hub.fetch(request, { server })) ?? page() })
    */
@@ -363,11 +400,13 @@ export class Hub {
    * Takes a viewer's access, or everybody's, to the topics that a pattern names, or to everything: ends such
    * connections of every process on the database, after what was published before, and refuses their return
    * with 403, whatever an address or a guard says, also after a restart. A connection to several topics ends as a whole.
+   * What was taken for longer already stays so until it is granted.
    *
    * @throws TypeError for neither a viewer nor a topic, and for a topic that is none.
    * @example await hub.revoke({ viewer: session.id, expires: 86_400_000 })
    */
   async revoke({ expires, ...access }: RevokeOptions): Promise<void> {
+    this.#mustBeOpen()
     await this.#revocation.add(access, expires)
     await this.#announce()
   }
@@ -378,6 +417,7 @@ export class Hub {
    * @throws TypeError for neither a viewer nor a topic, and for a topic that is none.
    */
   async grant(access: Access): Promise<void> {
+    this.#mustBeOpen()
     await this.#revocation.remove(access)
     await this.#announce()
   }
@@ -418,7 +458,7 @@ export class Hub {
 
   /** Who asks, by the app's word. */
   async viewer(request: Request): Promise<string | undefined> {
-    return (await this.#viewer?.(request)) ?? undefined
+    return checkViewer(await this.#viewer?.(request))
   }
 
   /**
@@ -429,6 +469,7 @@ export class Hub {
    * @example hub.history('room:1', { last: 50, since: Date.now() - 3_600_000 })
    */
   async history(topic: string, options: HistoryOptions = {}): Promise<History> {
+    this.#mustBeOpen()
     const checked = asTopic(topic)
     return readHistory(this.log, checked, this.#declarations.of(checked), options)
   }
@@ -459,10 +500,12 @@ export class Hub {
    * again joins the first drain.
    *
    * @param options.within milliseconds; with less than the retry hints nobody comes back meanwhile @default 5000
-   * @throws TypeError for less than none.
+   * @throws TypeError for less than none, and for ever.
    */
   async drain({ within = 5_000 } = {}): Promise<void> {
-    if (!(within >= 0)) throw new TypeError(`Expected milliseconds from 0 on, got ${within}`)
+    if (!Number.isFinite(within) || within < 0) {
+      throw new TypeError(`Expected milliseconds from 0 on, got ${within}`)
+    }
     this.#drained ??= this.#drain(within)
     return this.#drained
   }
@@ -470,6 +513,8 @@ export class Hub {
   /** Ends everything and frees what was opened; what was published is kept first. Closing again does nothing. */
   close(): void {
     if (this.#closed) return
+    // Nobody comes after it to try again.
+    this.#store.wait()
     this.#publisher.flush()
     this.#closed = true
     this.#draining = true
@@ -721,23 +766,22 @@ function closedFor(topic: string): Error {
 }
 
 /** What goes to all has no slot of its own. */
-async function patchOnly(content: Content): Promise<Rendered> {
-  const rendered = await (typeof content === 'function' ? content() : content)
-  if (rendered instanceof Patch || !rendered) return rendered
-  throw new TypeError('Expected a patch for all connections, got HTML, for which there is no slot')
+function patchOnly(content: Content): Content {
+  const check = (rendered: Rendered): Rendered => {
+    if (rendered instanceof Patch || !rendered) return rendered
+    throw new TypeError(
+      'Expected a patch for all connections, got HTML, for which there is no slot',
+    )
+  }
+  return () => {
+    const rendered = typeof content === 'function' ? content() : content
+    return rendered instanceof Promise ? rendered.then(check) : check(rendered)
+  }
 }
 
 /** Most addresses have none, and need not be taken apart. */
 function sinceOf(url: string): string | null {
   return url.includes('since=') ? urlOf({ url }).searchParams.get('since') : null
-}
-
-function keyOf(key: string | number | undefined): string | undefined {
-  if (key === undefined) return undefined
-  const text = String(key)
-  if (text.startsWith('hw:'))
-    throw new TypeError(`Expected a key that does not begin with hw:, got "${text}"`)
-  return text
 }
 
 function pathOf(path: string): string {
@@ -751,6 +795,18 @@ function pathOf(path: string): string {
 
 function randomSecret(): string {
   return Buffer.from(crypto.getRandomValues(new Uint8Array(32))).toString('base64url')
+}
+
+/** One that fails itself is printed, with what it was to be told. */
+function reporting(onError: HubOptions['onError']): NonNullable<HubOptions['onError']> {
+  if (!onError) return printError
+  return (error, topic) => {
+    const fail = (fault: unknown) => {
+      printError(fault)
+      printError(error, topic)
+    }
+    isolate(() => onError(error, topic), fail)
+  }
 }
 
 function printError(error: unknown, topic?: Topic): void {

@@ -1,15 +1,18 @@
 export { action, type Call, type Phases } from './action'
 export type { Reason } from './connection'
-export type { TopicOptions } from './declarations'
+export type { Durability } from './db'
+export type { Guard, TopicOptions } from './declarations'
 export { all } from './door'
 export type { ConnectionDetails } from './hooks'
 export { type Html, text } from './html'
 export { Hub } from './hub'
 export type { Limits } from './limits'
+export type { Keep, Kind } from './log'
 export { MultiStreamManager } from './manager'
 export type { Middleware, Publication } from './middleware'
 export type {
   AddressOptions,
+  Broadcast,
   History,
   HistoryItem,
   HistoryOptions,

@@ -1,7 +1,7 @@
 import { isPattern, matches, type Pattern, type Topic } from './topic'
 
 /** Answers that are remembered of patterns. */
-const remembered = 10_000
+const remembered = 256
 
 /** What a connection follows. Connections that follow the same share one. */
 export class Interest {

@@ -55,6 +55,42 @@ export const defaults: Limits = {
   lease: 30_000,
 }
 
+/** What is waited for with a timer: after more than this one fires at once. */
+const timed: readonly string[] = ['heartbeat', 'retry', 'render', 'pace', 'grace', 'lease']
+const longest = 2 ** 31 - 1
+
+/** What may be none at all. */
+const dispensable: readonly string[] = ['pace', 'grace']
+
+/**
+ * The limits that a hub is given, and the defaults for those it is not. `undefined` is not given.
+ *
+ * @throws TypeError for what is no number in its range: a limit that is none would let everybody in.
+ */
+export function limitsOf(given: { readonly [Name in keyof Limits]?: unknown } = {}): Limits {
+  const entries = Object.entries(given).filter(([, value]) => value !== undefined)
+  for (const [name, value] of entries) check(name, value)
+  return { ...defaults, ...Object.fromEntries(entries) }
+}
+
+function check(name: string, value: unknown): void {
+  const from = dispensable.includes(name) ? 0 : 1
+  const isTimed = timed.includes(name)
+  const to = isTimed ? longest : Number.MAX_SAFE_INTEGER
+  const fits = (one: unknown): one is number =>
+    typeof one === 'number' && one >= from && one <= to && (isTimed || Number.isInteger(one))
+  if (fits(value) || (name === 'retry' && isPair(value, fits))) return
+  const what = `${isTimed ? 'milliseconds' : 'a whole number'} from ${from} to ${to}`
+  const pair = name === 'retry' ? ', or a pair of them' : ''
+  throw new TypeError(`Expected as limits.${name} ${what}${pair}, got ${Bun.inspect(value)}`)
+}
+
+function isPair(value: unknown, fits: (one: unknown) => one is number): boolean {
+  if (!Array.isArray(value) || value.length !== 2) return false
+  const [from, to] = value as unknown[]
+  return fits(from) && fits(to) && from <= to
+}
+
 /** The retry hint of one connection. */
 export function drawRetry(retry: Limits['retry']): number {
   if (typeof retry === 'number') return retry

@@ -6,7 +6,7 @@
  * fragment, so they can not differ. What the elements connect to is served under `<path>/job`.
  */
 import { Contents } from './contents'
-import { type Guard, stateKey } from './declarations'
+import { type Guard, keyOf, stateKey } from './declarations'
 import { type Asked, all, type Endpoint, type Guarded } from './door'
 import { type Attributes, attributes, type Html, start, tag, text } from './html'
 import type { Hub } from './hub'
@@ -34,8 +34,6 @@ export type {
   StreamOptions,
   Streams,
 } from './stream'
-
-/** Of each state there is one value. */
 
 /** The last segment of the topic of an entity's patches. */
 const patches = 'patch'
@@ -67,7 +65,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       end: (of) => this.#endAgain(of),
     })
     hub.mount(this)
-    hub.topic(`${this.name}:*:${patches}`, { first: true, guard: this.#topicGuard() })
+    hub.own(`${this.name}:*:${patches}`, { guard: this.#topicGuard() })
   }
 
   /** The names of its streams. */
@@ -92,8 +90,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
     }
     const any = stream as unknown as AnyStream<Entity>
     this.#streams.set(name, any)
-    this.hub.topic(`${this.name}:*:${name}`, {
-      first: true,
+    this.hub.own(`${this.name}:*:${name}`, {
       kind,
       keep,
       guard: this.#topicGuard(),
@@ -229,7 +226,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   ): Promise<EventId | undefined> {
     const to = topic(this.name, id, patches)
     return this.hub.append(
-      { topic: to, kind: 'log', form: 'slot', key: options.key ?? null },
+      { topic: to, kind: 'log', form: 'slot', key: keyOf(options.key) ?? null },
       patch,
     )
   }
@@ -364,7 +361,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
         topic: topic(this.name, id, name),
         kind,
         form: kind === 'log' ? 'item' : 'slot',
-        key: kind === 'log' ? (key ? String(key(item)) : null) : stateKey,
+        key: kind === 'log' ? (keyOf(key && String(key(item))) ?? null) : stateKey,
       },
       render,
     )

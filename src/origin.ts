@@ -26,6 +26,18 @@ export function addressOf(
 }
 
 /**
+ * Whom caps count as one: of IPv6 the first 64 bits of an address, for the rest of it a host chooses as it likes.
+ *
+ * @param address as {@link addressOf} gives it
+ */
+export function networkOf(address: string): string {
+  if (!address.includes(':')) return address
+  const [left = [], right] = address.split('::').map((half) => half.split(':').filter(Boolean))
+  const zeros = right ? Array(8 - left.length - right.length).fill('0') : []
+  return `${[...left, ...zeros, ...(right ?? [])].slice(0, 4).join(':')}::/64`
+}
+
+/**
  * Whether a page of another site has sent the request.
  *
  * Browsers say so by `Sec-Fetch-Site` where the page came over TLS or from localhost. Without it only the
@@ -48,6 +60,17 @@ export function isForeign(
 export function checkProxies(proxies: number): number {
   if (Number.isInteger(proxies) && proxies >= 0) return proxies
   throw new TypeError(`Expected a number of proxies from 0 on, got ${proxies}`)
+}
+
+/**
+ * Who asks, by the app's word.
+ *
+ * @throws TypeError for what is neither text nor nothing; not in its words, for they may be a secret.
+ */
+export function checkViewer(viewer: unknown): string | undefined {
+  if (viewer === undefined || viewer === null) return undefined
+  if (typeof viewer === 'string') return viewer
+  throw new TypeError(`Expected a viewer as text, or none, got a value of type ${typeof viewer}`)
 }
 
 /** @throws TypeError for what is no origin. */
@@ -85,5 +108,14 @@ function canonical(text = ''): string | undefined {
   const address = inner.replace(/%.*$/s, '').replace(/^::ffff:(?=[\d.]+$)/i, '')
   const version = isIP(address)
   if (version !== 6) return version === 4 ? address : undefined
-  return URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)
+  const short = URL.parse(`http://[${address}]`)?.hostname.slice(1, -1)
+  return short && (mapped(short) ?? short)
+}
+
+/** The address of IPv4 in one of IPv6. */
+function mapped(address: string): string | undefined {
+  const [, high, low] = /^::ffff:([\da-f]+):([\da-f]+)$/.exec(address) ?? []
+  if (high === undefined || low === undefined) return undefined
+  const [a, b] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
+  return [a >> 8, a & 255, b >> 8, b & 255].join('.')
 }

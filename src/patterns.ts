@@ -7,8 +7,6 @@ const most = 10_000
 export interface Rank {
   /** The highest counts first, of the same the first declared. @default 0 */
   priority?: number | undefined
-  /** @internal Before all that have a priority. */
-  first?: boolean | undefined
 }
 
 /** What is declared by pattern, and looked up by topic, in the order in which it counts. */
@@ -16,8 +14,11 @@ export class ByPattern<Value> {
   #all: { pattern: Pattern; priority: number; value: Value }[] = []
   #found = new Map<Topic, readonly Value[]>()
 
-  /** @throws TypeError for a pattern or a priority that is none. */
-  add(pattern: string, value: Value, { priority = 0, first = false }: Rank = {}): void {
+  /**
+   * @param first before all that have a priority
+   * @throws TypeError for a pattern or a priority that is none.
+   */
+  add(pattern: string, value: Value, { priority = 0 }: Rank = {}, first = false): void {
     if (!Number.isFinite(priority)) {
       throw new TypeError(`Expected a number as the priority of "${pattern}", got ${priority}`)
     }

@@ -64,6 +64,8 @@ export class Publisher {
   #batch: Waiting[] = []
   #committing: Promise<void> | undefined
   #paced = new Map<string, Paced>()
+  /** Transactions of the app that are not over. */
+  #transactions = new Set<Promise<void>>()
   #timer: Timer | undefined
 
   constructor(log: Log, limits: Limits, middlewares?: Middlewares) {
@@ -118,18 +120,23 @@ export class Publisher {
     const settled = Promise.withResolvers<Appended | undefined>()
     const before = this.#takeOut(to.topic)
     const putBack = () => {
-      for (const one of before) this.#add(one)
+      if (before.length > 0) this.#batch.unshift(...before)
     }
     const own = { entry, settle: [settled] }
     try {
       const entries = [...before, own].map((one) => one.entry)
-      Promise.resolve(this.#log.append(entries, tx)).then(
+      const over = Promise.resolve(this.#log.append(entries, tx)).then(
         (places) => settleAll([...before, own], places),
         (cause) => {
           putBack()
           this.#refuse([own], cause)
         },
       )
+      this.#transactions.add(over)
+      over.finally(() => {
+        this.#transactions.delete(over)
+        this.#commit()
+      })
     } catch (error) {
       putBack()
       throw error
@@ -151,7 +158,7 @@ export class Publisher {
     this.#timer = undefined
     for (const { held } of this.#paced.values()) if (held) this.#batch.push(held)
     this.#paced.clear()
-    this.#commit()
+    this.#commit({ isLast: true })
   }
 
   /** Renders, and has it go through the middleware of the topic, as one. */
@@ -328,8 +335,10 @@ export class Publisher {
     if (this.#batch.length === 1) queueMicrotask(() => this.#commit())
   }
 
-  #commit(): void {
+  #commit({ isLast = false } = {}): void {
+    // What waited comes before what was published since, if a transaction is rolled back.
     if (this.#committing || this.#batch.length === 0) return
+    if (this.#transactions.size > 0 && !isLast) return
     const batch = this.#batch
     this.#batch = []
     try {

@@ -31,10 +31,29 @@ export function comeBack(): Record<string, string> {
   return { 'retry-after': String(1 + Math.floor(Math.random() * 5)) }
 }
 
-/** A line for the log, without what makes the address good. */
+/** How many lines a second are printed, and how long a part of one may be that a stranger has written. */
+const most = 10
+const longest = 200
+
+/** Since the second began. */
+let refused = 0
+
+/**
+ * Prints a line without what makes the address good: at most ten a second, and then one that says how many were left
+ * out.
+ */
 export function printRefusal({ status, message }: Refusal, request: Request): void {
+  if (refused === 0) setTimeout(printRest, 1_000).unref()
+  refused++
+  if (refused > most) return
   const { pathname, searchParams } = urlOf(request)
   for (const secret of ['sig', 'exp', 'since']) searchParams.delete(secret)
-  const query = searchParams.size > 0 ? `?${searchParams}`.slice(0, 200) : ''
-  console.warn(`headwater: ${status} ${request.method} ${pathname}${query}: ${message}`)
+  const asked = searchParams.size > 0 ? `${pathname}?${searchParams}` : pathname
+  const what = `${status} ${request.method} ${asked.slice(0, longest)}`
+  console.warn(`headwater: ${what}: ${message.slice(0, longest)}`)
+}
+
+function printRest(): void {
+  if (refused > most) console.warn(`headwater: ${refused - most} more requests were refused`)
+  refused = 0
 }

@@ -29,6 +29,10 @@ const lost = { state: 'lost', reason: 'the node died' } as const
 const patience = 1_000
 /** How long rows wait for others before they are written, in milliseconds. */
 const behind = 50
+/** How long it is waited at the most until what the database refuses is tried again, in milliseconds. */
+const longestPause = 5_000
+/** Records that wait at the most; of more the oldest never get a row. */
+const mostWaiting = 100_000
 /** How many rows are written in one turn, some milliseconds of work. */
 const portion = 500
 /** What a row takes, about, in bytes. */
@@ -49,7 +53,8 @@ export class Registry {
   #writing: Timer | undefined
   #living: Timer
   #livingAgain: Timer | undefined
-  #busySince: number | undefined
+  #failingSince: number | undefined
+  #pause = behind
   #signs = new Map<string, Sign>()
   #closed = false
   #held = new Map<string, () => void>()
@@ -112,6 +117,8 @@ export class Registry {
   /** Has a new record written with the next batch. */
   add(record: ConnectionRecord): void {
     if (this.#closed) return
+    if (this.#fresh.size >= mostWaiting)
+      for (const first of firstOf(this.#fresh, 1)) this.#fresh.delete(first)
     this.#fresh.add(record)
     this.#writing ??= setTimeout(() => this.#writeSome(), behind)
   }
@@ -191,7 +198,7 @@ export class Registry {
     this.#writing = undefined
     this.#guarded(() => this.#write(most))
     const left = this.#fresh.size + this.#changed.size
-    if (left > 0) this.#writing ??= setTimeout(() => this.#writeSome(), behind)
+    if (left > 0) this.#writing ??= setTimeout(() => this.#writeSome(), this.#pause)
   }
 
   #write(most: number): void {
@@ -213,12 +220,15 @@ export class Registry {
   #guarded(act: () => void): boolean {
     try {
       act()
-      this.#busySince = undefined
+      this.#failingSince = undefined
+      this.#pause = behind
       return true
     } catch (error) {
-      // It is tried again, so short locks are nobody's concern.
-      this.#busySince ??= performance.now()
-      if (!isBusy(error) || performance.now() - this.#busySince > patience) this.#onError(error)
+      // It is tried again, so short locks are nobody's concern; of what lasts each try is told, and they grow rare.
+      this.#failingSince ??= performance.now()
+      if (isBusy(error) && performance.now() - this.#failingSince < patience) return false
+      this.#pause = Math.min(this.#pause * 2, longestPause)
+      this.#onError(error)
       return false
     }
   }
@@ -228,7 +238,7 @@ export class Registry {
     this.#livingAgain ??= setTimeout(() => {
       this.#livingAgain = undefined
       this.#goOnLiving()
-    }, behind)
+    }, this.#pause)
     this.#livingAgain.unref()
   }
 

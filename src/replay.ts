@@ -12,7 +12,7 @@ import type { Delivery } from './delivery'
 import type { Interest } from './interest'
 import type { Limits } from './limits'
 import type { Awaitable, Kind, Log, LogEvent } from './log'
-import { isMark } from './log/contract'
+import { isMark, type Missed } from './log/contract'
 import type { Rendered } from './publisher'
 import type { Slice } from './ring'
 import { Shared } from './shared'
@@ -43,8 +43,9 @@ const keeping = 1_000
 
 interface Reader {
   connection: Connection
-  /** Written before the next slice. */
+  /** Written before the next slice, and how many events are in it. */
   opening: string
+  waiting: number
   /** Topics whose snapshot is still to be sent, before anything else. */
   snapshots: Set<Topic>
   /** Up to where a topic's events are in its snapshot. */
@@ -53,6 +54,8 @@ interface Reader {
   slice: number
   /** Whether it stands where others come to stand too. */
   isAtBlock: boolean
+  /** Whether it may show something that is no longer so. */
+  isReturning: boolean
 }
 
 const firstSlice = 16 * 1024
@@ -107,23 +110,28 @@ export class Replay {
     const head = this.#delivery.position
     connection.cursor = usable ? cursor : head
     const { interest } = connection
-    const planned = then(
+    this.#begin(reader, () =>
       usable ? this.#beyondReplay(interest, cursor, head) : this.#everyTopic(interest),
-      (topics) => this.#plan(reader, topics),
     )
-    if (planned instanceof Promise) this.#await(reader, planned)
-    else this.#go(reader)
   }
 
   /** Goes on with a connection that had lagged and takes bytes again. */
   resume(connection: Connection): void {
-    const reader = this.#reader(connection, nextSlice)
+    const reader = { ...this.#reader(connection, nextSlice), isReturning: true }
     const { interest, cursor } = connection
-    const planned = then(this.#log.trimmed(interest.topics, cursor), (topics) =>
-      this.#plan(reader, topics),
-    )
-    if (planned instanceof Promise) this.#await(reader, planned)
-    else this.#enqueue(reader)
+    this.#begin(reader, () => this.#log.trimmed(interest.topics, cursor), { isNew: false })
+  }
+
+  /** @param topics asks for those that need their snapshot */
+  #begin(reader: Reader, topics: () => Awaitable<readonly Topic[]>, { isNew = true } = {}): void {
+    try {
+      const planned = then(topics(), (found) => this.#plan(reader, found))
+      if (planned instanceof Promise) this.#await(reader, planned)
+      else if (isNew) this.#go(reader)
+      else this.#enqueue(reader)
+    } catch (error) {
+      this.#fail(reader, error)
+    }
   }
 
   /** States last: what was added to a page, as it was then, must not stand over the state of today. */
@@ -133,16 +141,27 @@ export class Replay {
   }
 
   #reader(connection: Connection, slice: number): Reader {
-    const opening = connection.takeOpening()
-    return { connection, opening, snapshots: new Set(), shown: new Map(), slice, isAtBlock: false }
+    return {
+      connection,
+      opening: connection.takeOpening(),
+      waiting: 0,
+      snapshots: new Set(),
+      shown: new Map(),
+      slice,
+      isAtBlock: false,
+      isReturning: connection.asked !== undefined,
+    }
   }
 
   /** Forgets what was kept of topics that have changed. */
-  forget(events: readonly LogEvent[]): void {
-    for (const { topic } of events) {
-      this.#forNew.delete(topic)
-      this.#forReturning.delete(topic)
-    }
+  forget(events: readonly LogEvent[], missed?: Missed): void {
+    for (const { topic } of events) this.#forgetTopic(topic)
+    for (const topic of missed?.topics ?? []) this.#forgetTopic(topic)
+  }
+
+  #forgetTopic(topic: Topic): void {
+    this.#forNew.delete(topic)
+    this.#forReturning.delete(topic)
   }
 
   /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
@@ -196,12 +215,13 @@ export class Replay {
 
   /** Steps until a slice is written, then lets others have their turn. */
   #go(reader: Reader): void {
+    const until = performance.now() + turn
     try {
       for (;;) {
         const next = this.#step(reader)
         if (next === 'arrived') return
-        if (next === 'written') return this.#enqueue(reader)
         if (next instanceof Promise) return this.#await(reader, next)
+        if (next === 'written' || performance.now() > until) return this.#enqueue(reader)
       }
     } catch (error) {
       this.#fail(reader, error)
@@ -210,7 +230,10 @@ export class Replay {
 
   #await(reader: Reader, waiting: Promise<unknown>): void {
     // The page is told at once that the stream is open, however long this takes.
-    if (reader.opening) reader.connection.write(take(reader))
+    if (reader.opening) {
+      reader.connection.write(reader.opening, reader.waiting)
+      take(reader)
+    }
     waiting.then(
       (next) => {
         if (next !== 'arrived') this.#enqueue(reader)
@@ -231,16 +254,13 @@ export class Replay {
     const head = this.#delivery.position
     const [topic] = snapshots
     if (topic !== undefined) {
-      return then(
-        this.#snapshot(topic, connection.asked !== undefined),
-        ({ text, events, upTo }) => {
-          snapshots.delete(topic)
-          // What another process has appended may be in it, and is to be told before the reader is live.
-          if (upTo > head) this.#log.head()
-          reader.shown.set(topic, Math.max(head, upTo))
-          return this.#send(reader, text, events)
-        },
-      )
+      return then(this.#snapshot(topic, reader.isReturning), ({ text, events, upTo }) => {
+        snapshots.delete(topic)
+        // What another process has appended may be in it, and is to be told before the reader is live.
+        if (upTo > this.#delivery.position) this.#log.head()
+        reader.shown.set(topic, upTo)
+        return this.#join(reader, text, events)
+      })
     }
     if (connection.cursor < head) return this.#next(reader, head)
     return then(this.#ended(connection), (ended) => {
@@ -272,34 +292,39 @@ export class Replay {
     const name = `${cursor} ${size}\n${interest.name}`
     const shared = isPlain ? this.#slices.get(name) : undefined
     if (shared) return this.#give(reader, shared, head)
-    const slice = then(isPlain ? this.#warm(cursor) : undefined, () =>
-      isPlain && ring.covers(cursor)
-        ? ring.slice(interest, cursor, size, record.id)
-        : this.#read(reader, head),
-    )
-    return then(slice, (made) => {
-      if (!made) return 'on'
-      if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
-      return this.#give(reader, made, head)
+    return then(isPlain ? this.#warm(cursor) : undefined, () => {
+      // While a driver was asked, more may have come: what is read now has it.
+      const now = Math.max(head, this.#delivery.position)
+      const slice =
+        isPlain && ring.covers(cursor)
+          ? ring.slice(interest, cursor, size, record.id)
+          : this.#read(reader, now)
+      return then(slice, (made) => {
+        if (!made) return 'on'
+        if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
+        return this.#give(reader, made, now)
+      })
     })
   }
 
   /** Has the ring take over what a reader lacks who is not far behind it: others will ask for the same. */
   #warm(after: number): Awaitable<void> {
     const { ring } = this.#delivery
-    const missing = ring.floor - after
-    if (missing <= 0 || missing > warmed.events || performance.now() < this.#coolUntil) return
+    const { floor } = ring
+    const missing = floor - after
+    if (missing <= 0 || missing > warmed.events || !ring.hasRoom(warmed.size)) return
+    if (performance.now() < this.#coolUntil) return
     const query = { topics: everything, after, limit: missing + 1, size: warmed.size }
     return then(this.#log.read(query), (events) =>
       then(this.#log.trimmed(everything, after), (trimmed) => {
         const size = events.reduce((sum, { data }) => sum + data.length, 0)
-        const { floor } = ring
         // It has all that was appended after its floor, or nothing.
         if (trimmed.length > 0 || size >= warmed.size) {
           this.#coolUntil = performance.now() + keeping
           return
         }
-        if (after >= floor) return
+        // It has gone on meanwhile.
+        if (ring.floor !== floor) return
         ring.prepend(
           events.filter(({ seq }) => seq <= floor),
           after,
@@ -375,17 +400,23 @@ export class Replay {
     return seq <= (shown.get(topic) ?? 0)
   }
 
+  /** Has it written with what comes next, so that many small ones are one write. */
+  #join(reader: Reader, text: string, events: number): Awaitable<Step> {
+    if (reader.opening.length + text.length > reader.slice) return this.#send(reader, text, events)
+    reader.opening += text
+    reader.waiting += events
+    return 'on'
+  }
+
   #send(reader: Reader, data: string | Uint8Array, events: number): Awaitable<Step> {
     if (data.length === 0) return 'on'
+    const { connection, waiting } = reader
     const opening = take(reader)
-    const { connection } = reader
-    let size = data.length
+    const size = opening.length + data.length
     let drained: Promise<unknown> | undefined
-    if (typeof data === 'string') {
-      size += opening.length
-      drained = connection.write(opening + data, events)
-    } else {
-      if (opening) connection.write(opening)
+    if (typeof data === 'string') drained = connection.write(opening + data, waiting + events)
+    else {
+      if (opening) connection.write(opening, waiting)
       drained = connection.write(data, events)
     }
     if (drained) {
@@ -402,12 +433,21 @@ export class Replay {
     const { kind, snapshot } = this.#declared(topic)
     if (kind === 'signal') return nothing
     // What the app makes may be another the next time.
-    if (snapshot) return this.#make(topic, returning)
+    if (snapshot) {
+      this.#log.head()
+      const { position } = this.#delivery
+      return then(this.#make(topic, returning), (made) => {
+        return { ...made, upTo: Math.max(made.upTo, position) }
+      })
+    }
     const shared = returning ? this.#forReturning : this.#forNew
     const kept = shared.get(topic)
-    if (kept) return kept
+    if (kept) return { ...kept, upTo: Math.max(kept.upTo, this.#delivery.position) }
+    // What is not heard yet could be given up already: then it is in no snapshot and comes in no replay.
+    this.#log.head()
     const { position } = this.#delivery
-    return then(this.#make(topic, returning), (shown) => {
+    return then(this.#make(topic, returning), (made) => {
+      const shown = { ...made, upTo: Math.max(made.upTo, position) }
       // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
       if (this.#delivery.position === position) shared.set(topic, shown)
       return shown
@@ -469,6 +509,7 @@ function openOf(connection: Connection, ended: Iterable<Pattern>): Pattern[] {
 function take(reader: Reader): string {
   const { opening } = reader
   reader.opening = ''
+  reader.waiting = 0
   return opening
 }
 

@@ -2,7 +2,7 @@
  * Revocation: who may no longer follow what, whatever an address or a guard says.
  *
  * The rows lie in the database, so they hold for every process on it and after a restart. The door asks
- * memory only; it is read anew when another process has changed the rows, which the stamp beside them shows.
+ * memory only; the rows are read anew when another process has changed them, which the stamp beside them shows.
  */
 import { eq, lt, type SQL, sql } from 'drizzle-orm'
 import { expiryOf } from './address'
@@ -18,10 +18,9 @@ export interface Access {
   topic?: string | undefined
 }
 
-interface Revoked {
-  topic: Pattern | null
-  until: number
-}
+type Row = typeof revocation.$inferSelect
+
+type Tx = Pick<Store['own'], 'select' | 'delete' | 'insert'>
 
 /** The topic of the mark that tells other processes to look; nobody can follow it. */
 export const revocations = 'hw:revoked' as Topic
@@ -32,25 +31,29 @@ const stamp = 'revocations'
 export class Revocation {
   #db: Store['own']
   #stamp: string | undefined
-  #byViewer = new Map<string | null, Revoked[]>()
+  /** Whether there is something that the last {@link load} has not told of. */
+  #changed = false
+  /** Until when, by viewer and topic. */
+  #byViewer = new Map<string | null, Map<Pattern | null, number>>()
 
   constructor({ own }: Store) {
     this.#db = own
     this.load()
   }
 
-  /** Reads the rows if they have changed, and says whether they had. */
+  /** Reads the rows if another process has changed them, and says whether there are changes since the last time. */
   load(): boolean {
-    const found = this.#db.select().from(meta).where(eq(meta.name, stamp)).get()?.value
-    if (found === this.#stamp) return false
-    this.#stamp = found
-    this.#byViewer.clear()
-    for (const { viewer, topic, until } of this.#db.select().from(revocation).all()) {
-      const revoked = this.#byViewer.get(viewer) ?? []
-      this.#byViewer.set(viewer, revoked)
-      revoked.push({ topic: topic as Pattern | null, until: until ?? Number.POSITIVE_INFINITY })
+    const found = stampOf(this.#db)
+    if (found !== this.#stamp) {
+      const rows = this.#db.select().from(revocation).all()
+      this.#byViewer.clear()
+      for (const row of rows) this.#set(row)
+      this.#stamp = found
+      this.#changed = true
     }
-    return true
+    const changed = this.#changed
+    this.#changed = false
+    return changed
   }
 
   /**
@@ -70,7 +73,8 @@ export class Revocation {
   }
 
   /**
-   * Takes access. It counts from the next {@link load} on, in each process.
+   * Takes access, at once in this process and from the next {@link load} on in others. Access that was taken for longer
+   * already stays so.
    *
    * @param expires until when, in milliseconds from now or as a point in time; for ever when left out
    * @throws TypeError for neither a viewer nor a topic, and for a topic that is none; SQLiteError when the database is
@@ -78,43 +82,70 @@ export class Revocation {
    */
   async add(access: Access, expires: number | Date | undefined): Promise<void> {
     const { viewer, topic } = checked(access)
-    const until = expires === undefined ? null : expiryOf(expires, 0)
+    const asked = expires === undefined ? null : expiryOf(expires, 0)
     await this.#change((tx) => {
       // Else those of each session that ever ended would stay.
-      tx.delete(revocation).where(lt(revocation.until, Date.now())).run()
-      tx.delete(revocation).where(same(viewer, topic)).run()
-      tx.insert(revocation).values({ viewer, topic, until }).run()
+      const over = tx.delete(revocation).where(lt(revocation.until, Date.now())).returning().all()
+      const held = tx.delete(revocation).where(same(viewer, topic)).returning().all()
+      const row = {
+        viewer,
+        topic,
+        until: held.reduce((until, one) => later(until, one.until), asked),
+      }
+      tx.insert(revocation).values(row).run()
+      return [...over, row]
     })
   }
 
   /**
-   * Gives access back that was taken with the same viewer and topic, from the next {@link load} on.
+   * Gives access back that was taken with the same viewer and topic, as {@link add} takes it.
    *
    * @throws TypeError as {@link add}.
    */
   async remove(access: Access): Promise<void> {
     const { viewer, topic } = checked(access)
-    await this.#change((tx) => tx.delete(revocation).where(same(viewer, topic)).run())
+    await this.#change((tx) => {
+      tx.delete(revocation).where(same(viewer, topic)).run()
+      return [{ viewer, topic, until: 0 }]
+    })
   }
 
   #hit(viewer: string | null, topics: readonly Pattern[]): boolean {
     const now = Date.now()
-    return (this.#byViewer.get(viewer) ?? []).some(
-      ({ topic, until }) =>
-        until > now && (topic === null || topics.some((one) => overlap(topic, one))),
-    )
+    for (const [topic, until] of this.#byViewer.get(viewer) ?? []) {
+      if (until <= now) continue
+      if (topic === null || topics.some((one) => overlap(topic, one))) return true
+    }
+    return false
   }
 
-  #change(act: (tx: Pick<Store['own'], 'delete' | 'insert'>) => void): Awaitable<void> {
+  #set({ viewer, topic, until }: Row): void {
+    const revoked = this.#byViewer.get(viewer) ?? new Map<Pattern | null, number>()
+    if (until !== null && until <= Date.now()) revoked.delete(topic as Pattern | null)
+    else revoked.set(topic as Pattern | null, until ?? Number.POSITIVE_INFINITY)
+    if (revoked.size > 0) this.#byViewer.set(viewer, revoked)
+    else this.#byViewer.delete(viewer)
+  }
+
+  /** Changes rows and, where memory has all the others, memory too: reading them anew grows with their number. */
+  #change(act: (tx: Tx) => readonly Row[]): Awaitable<void> {
     const value = crypto.randomUUID()
-    const write = (tx: Pick<Store['own'], 'delete' | 'insert'>) => {
-      act(tx)
+    const write = (tx: Tx) => {
+      const before = stampOf(tx)
+      const rows = act(tx)
       tx.insert(meta)
         .values({ name: stamp, value })
         .onConflictDoUpdate({ target: meta.name, set: { value } })
         .run()
+      return { before, rows }
     }
-    return patiently(() => this.#db.transaction(write, { behavior: 'immediate' }))
+    return patiently(() => {
+      const { before, rows } = this.#db.transaction(write, { behavior: 'immediate' })
+      if (before !== this.#stamp) return
+      this.#stamp = value
+      this.#changed = true
+      for (const row of rows) this.#set(row)
+    })
   }
 }
 
@@ -152,6 +183,15 @@ function checked(access: Access): { viewer: string | null; topic: Pattern | null
     throw new TypeError(`Expected a viewer as text, got ${JSON.stringify(viewer)}`)
   }
   return { viewer: viewer ?? null, topic: topic === undefined ? null : asPattern(topic) }
+}
+
+function stampOf(db: Pick<Store['own'], 'select'>): string | undefined {
+  return db.select().from(meta).where(eq(meta.name, stamp)).get()?.value
+}
+
+/** Nothing is for ever. */
+function later(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? null : Math.max(one, other)
 }
 
 /** `is`, because nothing equals null. */

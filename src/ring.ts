@@ -96,7 +96,7 @@ export class Ring {
   prepend(events: readonly LogEvent[], after: number): void {
     const texts = events.map((event) => liveFrame(event, this.#epoch) ?? '')
     const size = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
-    if (this.#bytes + size > this.#limit) return
+    if (!this.hasRoom(size)) return
     const first = this.#segments[0]?.events[0]
     let end = (first ? first.end - (first.to - first.from) : this.#end) - size
     const segment: Segment = { slab: Buffer.allocUnsafeSlow(size), used: 0, events: [] }
@@ -121,6 +121,11 @@ export class Ring {
     this.#segments = []
     this.#bytes = 0
     this.#states.clear()
+  }
+
+  /** Whether it would take so many bytes over. */
+  hasRoom(bytes: number): boolean {
+    return this.#bytes + bytes <= this.#limit
   }
 
   /** The number of the event before the oldest. */

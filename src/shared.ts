@@ -1,12 +1,13 @@
 /** What was made once and is given to several, for a short time. */
 export class Shared<T> {
-  #all = new Map<string, { value: T; until: number }>()
+  #all = new Map<string, T>()
   #most: number
   #age: number
+  #forgetting: Timer | undefined
 
   /**
    * @param most how many are kept
-   * @param age for how long, in milliseconds
+   * @param age for how long at the most, in milliseconds
    */
   constructor(most: number, age: number) {
     this.#most = most
@@ -14,8 +15,7 @@ export class Shared<T> {
   }
 
   get(name: string): T | undefined {
-    const found = this.#all.get(name)
-    return found && found.until > performance.now() ? found.value : undefined
+    return this.#all.get(name)
   }
 
   set(name: string, value: T): void {
@@ -23,11 +23,19 @@ export class Shared<T> {
       const [oldest] = this.#all.keys()
       this.#all.delete(oldest as string)
     }
-    this.#all.set(name, { value, until: performance.now() + this.#age })
+    this.#all.set(name, value)
+    this.#forgetting ??= setTimeout(() => this.clear(), this.#age)
+    this.#forgetting.unref()
   }
 
   delete(name: string): void {
     if (this.#all.size > 0) this.#all.delete(name)
+  }
+
+  clear(): void {
+    this.#all.clear()
+    clearTimeout(this.#forgetting)
+    this.#forgetting = undefined
   }
 }
 

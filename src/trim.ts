@@ -21,6 +21,7 @@ export class Trim {
   #due = new Set<Topic>()
   #timer: Timer | undefined
   #aging: Timer
+  #isClosed = false
 
   constructor(
     log: Log,
@@ -51,11 +52,13 @@ export class Trim {
 
   /** Ends it. */
   close(): void {
+    this.#isClosed = true
     clearTimeout(this.#timer)
     clearInterval(this.#aging)
   }
 
   #plan(topics: Iterable<Topic>): void {
+    if (this.#isClosed) return
     for (const topic of topics) this.#due.add(topic)
     if (this.#grown.size > 10_000) this.#grown.clear()
     this.#timer ??= setTimeout(() => this.#next(), soon)
@@ -69,11 +72,11 @@ export class Trim {
       try {
         if (await this.#log.trim(topic, this.#keep(topic), portion)) this.#due.add(topic)
       } catch (error) {
-        this.#onError(error, topic)
+        if (!this.#isClosed) this.#onError(error, topic)
       }
       break
     }
-    if (this.#due.size === 0) return
+    if (this.#due.size === 0 || this.#isClosed) return
     this.#timer ??= setTimeout(() => this.#next(), pause)
     this.#timer.unref()
   }

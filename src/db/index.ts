@@ -5,6 +5,7 @@
  * would otherwise take events with it that were published meanwhile, and lose them when it is rolled back.
  */
 import { Database } from 'bun:sqlite'
+import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
@@ -139,7 +140,9 @@ async function retry<T>(run: () => T, until: number): Promise<T> {
   }
 }
 
-function open(file: string, durability: Durability): Database {
+function open(name: string, durability: Durability): Database {
+  // The thread opens it again, wherever the process has gone to meanwhile.
+  const file = name === '' || name === ':memory:' ? name : resolve(name)
   const client = endingStatements(
     new Database(file, { create: true, readwrite: true, strict: true }),
   )

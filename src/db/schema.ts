@@ -92,8 +92,15 @@ export const lease = sqliteTable('hw_lease', {
 })
 
 /** Who may no longer follow what: a missing viewer is everybody, a missing topic everything. */
-export const revocation = sqliteTable('hw_revocation', {
-  viewer: text(),
-  topic: text(),
-  until: integer(),
-})
+export const revocation = sqliteTable(
+  'hw_revocation',
+  {
+    viewer: text(),
+    topic: text(),
+    until: integer(),
+  },
+  (table) => [
+    index('hw_revocation_whose').on(table.viewer, table.topic),
+    index('hw_revocation_until').on(table.until),
+  ],
+)

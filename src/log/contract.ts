@@ -75,8 +75,15 @@ export type Tx = Pick<
   'select' | 'insert' | 'delete'
 >
 
-/** Told of what is appended, and of the topics of which more was appended than it is told. */
-export type Follower = (events: LogEvent[], missed?: readonly Topic[]) => void
+/** Topics of which events were given up before they could be told. */
+export interface Missed {
+  topics: readonly Topic[]
+  /** All that was missed is up to this number. */
+  upTo: number
+}
+
+/** Told of what is appended, and of what can not be told any more. */
+export type Follower = (events: LogEvent[], missed?: Missed) => void
 
 /** The contract. One suite of tests is run by every driver: `test/unit/log.test.ts`. */
 export interface Log {
@@ -121,12 +128,17 @@ export interface Log {
   /**
    * Calls back with every event appended from now on, by any process, in order. Returns the way to stop.
    *
-   * @param listener is also told of the topics of which events were given up before they could be told
+   * @param listener is also told what it missed: what was given up before it could be told
    * @param onError told when the appends of others can not be looked for; it is tried again
    */
   follow(listener: Follower, onError?: (error: unknown) => void): () => void
   /** Ends all following and frees what was opened. Closing again does nothing. */
   close(): Awaitable<void>
+}
+
+/** The key that it is kept under. A signal supersedes nothing. */
+export function keyOf({ kind, key }: Entry): string | null {
+  return kind === 'signal' ? null : key
 }
 
 /** An entry with its number. Written out, for each event comes through here. */

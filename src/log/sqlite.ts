@@ -1,8 +1,6 @@
 import type { Database, Statement } from 'bun:sqlite'
 import { readFileSync } from 'node:fs'
-import { and, eq, sql } from 'drizzle-orm'
 import { type Ground, isBusy, openGround, patiently } from '../db'
-import * as schema from '../db/schema'
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
@@ -12,12 +10,15 @@ import {
   eventOf,
   type Follower,
   type Keep,
+  keyOf,
   type Log,
   type LogEvent,
+  type Missed,
   type ReadQuery,
   signalAge,
   type Tx,
 } from './contract'
+import { Staged } from './staged'
 
 /** How often the appends of other processes are looked for, in milliseconds. */
 const look = 20
@@ -69,14 +70,6 @@ interface Floor {
   seq: number
 }
 
-/** What was made part of a transaction of the app that is not over. */
-interface Staged {
-  tx: Tx
-  entries: readonly Entry[]
-  places: Appended[]
-  settled: PromiseWithResolvers<Appended[]>
-}
-
 class SqliteLog implements Log {
   readonly name = 'sqlite'
   readonly epoch: string
@@ -94,10 +87,13 @@ class SqliteLog implements Log {
   #ofTopic: Statement<LogEvent, [string, number, number]>
   #inGap: Statement<unknown, [number, number]>
   #skippedAt = Number.NEGATIVE_INFINITY
-  #listeners = new Set<Follower>()
+  #listeners = new Map<Follower, (error: unknown) => void>()
   #news: (position: number) => { events: LogEvent[]; missed: Floor[] }
-  #staged: Staged[] = []
-  #settling: Timer | undefined
+  #staged: Staged
+  #telling = false
+  /** Whether it was asked meanwhile. */
+  #asked = false
+  #isClosed = false
   #position: number
   #seen = -1
   #timer: Timer | undefined
@@ -138,6 +134,7 @@ class SqliteLog implements Log {
       const upTo = events.length < most ? Number.MAX_SAFE_INTEGER : (events.at(-1)?.seq as number)
       return { events, missed: givenUp.all(position, upTo) }
     })
+    this.#staged = new Staged(client, lastTaken, () => this.#catchUp())
     this.epoch = epochOf(client)
     this.#inGap = client.prepare('select 1 from hw_gap where next >= ? and last < ? limit 1')
     client.transaction(() => skip(client)).immediate()
@@ -160,8 +157,11 @@ class SqliteLog implements Log {
 
   append(entries: readonly Entry[], tx?: Tx): Awaitable<Appended[]> {
     // Those of a transaction that is over are older.
-    if (this.#staged.length > 0) this.#settle()
-    return tx ? this.#stage(entries, tx) : patiently(() => this.#append(entries))
+    this.#staged.settle()
+    if (tx) return this.#staged.add(entries, tx)
+    const written = patiently(() => this.#locked(() => this.#writeAll(entries)))
+    if (!(written instanceof Promise)) return this.#tell(entries, written)
+    return written.then((all) => this.#tell(entries, all))
   }
 
   read({ topics, after, limit, size = Number.POSITIVE_INFINITY }: ReadQuery): LogEvent[] {
@@ -260,7 +260,7 @@ class SqliteLog implements Log {
   }
 
   follow(listener: Follower, onError: (error: unknown) => void = () => {}): () => void {
-    this.#listeners.add(listener)
+    this.#listeners.set(listener, onError)
     let failing = false
     this.#timer ??= setInterval(() => {
       try {
@@ -280,11 +280,13 @@ class SqliteLog implements Log {
   }
 
   close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#staged.close()
     siblings.get(this.#client)?.delete(this)
     this.#listeners.clear()
     this.#rest()
     this.#release()
-    this.#release = () => {}
   }
 
   #countFew(topics: readonly Pattern[], after: number, limit: number): number {
@@ -337,20 +339,15 @@ class SqliteLog implements Log {
       .iterate(JSON.stringify(topics), after, limit)
   }
 
-  #append(entries: readonly Entry[]): Appended[] {
-    let before = 0
-    const places = this.#locked(() => {
-      before = this.#taken.get()?.seq ?? 0
-      let seq = before
-      return entries.map((entry) => {
-        const place = this.#write(entry, seq + 1)
-        if (place.fresh) seq = place.seq
-        return place
-      })
+  #writeAll(entries: readonly Entry[]): Written {
+    const before = this.#taken.get()?.seq ?? 0
+    let seq = before
+    const places = entries.map((entry) => {
+      const place = this.#write(entry, seq + 1)
+      if (place.fresh) seq = place.seq
+      return place
     })
-    this.#tell(entries, places, before)
-    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
-    return places
+    return { before, places }
   }
 
   /** Runs it in a transaction that has the write lock from the start. */
@@ -375,53 +372,6 @@ class SqliteLog implements Log {
     if (changes > 0) return { seq, fresh: true }
     const kept = this.#kept.get(topic, key as string)
     return { seq: kept?.seq as number, fresh: false }
-  }
-
-  /** The app's transaction is on a connection of its own, and may be over at the end of this turn, or later. */
-  #stage(entries: readonly Entry[], tx: Tx): Promise<Appended[]> {
-    const places = entries.map((entry) => writeThrough(tx, entry))
-    const settled = Promise.withResolvers<Appended[]>()
-    this.#staged.push({ tx, entries, places, settled })
-    queueMicrotask(() => this.#settle())
-    return settled.promise
-  }
-
-  #settle(): void {
-    const all = this.#staged
-    this.#staged = []
-    const kept = this.#keptOf(all.filter(({ tx }) => !isOpen(tx)))
-    // On a connection that is shared with the app, its commit is no news of another.
-    if (kept.size > 0) this.#catchUp()
-    for (const staged of all) {
-      const { tx, places, settled } = staged
-      if (isOpen(tx)) this.#staged.push(staged)
-      else if (kept.has(staged)) settled.resolve(places)
-      else settled.reject(new Error('its transaction was rolled back'))
-    }
-    if (this.#staged.length === 0) return
-    this.#settling ??= setTimeout(() => {
-      this.#settling = undefined
-      this.#settle()
-    }, 5)
-  }
-
-  /** Those that were committed: their last entry is there, or one of theirs that has superseded it. */
-  #keptOf(staged: readonly Staged[]): Set<Staged> {
-    const kept = new Set<Staged>()
-    const superseded = new Set<string>()
-    const row = this.#client.query(
-      'select 1 from hw_event where seq = ? and topic = ? and data = ? and at = ?',
-    )
-    for (const one of staged.toReversed()) {
-      const { topic, data, at, key, kind } = one.entries.at(-1) as Entry
-      const { seq, fresh } = one.places.at(-1) as Appended
-      const name = kind === 'state' ? `${topic}\n${key}` : undefined
-      const isThere = !fresh || row.get(seq, topic, data, at) !== null
-      if (!isThere && (name === undefined || !superseded.has(name))) continue
-      kept.add(one)
-      if (name !== undefined) superseded.add(name)
-    }
-    return kept
   }
 
   /**
@@ -496,7 +446,7 @@ class SqliteLog implements Log {
   }
 
   /** What this process appended is told from memory, unless another process appended in between. */
-  #tell(entries: readonly Entry[], places: Appended[], before: number): void {
+  #tell(entries: readonly Entry[], { before, places }: Written): Appended[] {
     const fresh: LogEvent[] = []
     let bytes = 0
     for (let i = 0; i < places.length; i++) {
@@ -507,16 +457,19 @@ class SqliteLog implements Log {
       bytes += entry.data.length + rowSize
     }
     const newest = fresh.at(-1)
-    if (!newest) return
+    if (!newest) return places
     this.#ground.wrote(bytes)
-    if (before > this.#position) return this.#catchUp()
-    this.#position = newest.seq
-    this.#emit(fresh)
+    if (before === this.#position && !this.#telling) {
+      this.#position = newest.seq
+      this.#emit(fresh)
+    } else this.#catchUp()
+    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
+    return places
   }
 
   #hear(): void {
     // On a connection that is shared with the app, what it has not committed would be seen.
-    if (this.#client.inTransaction) return
+    if (this.#client.inTransaction || this.#telling) return
     const version = this.#dataVersion()
     if (version === this.#seen) return
     this.#catchUp()
@@ -524,19 +477,34 @@ class SqliteLog implements Log {
   }
 
   #catchUp(): void {
+    // Whoever asks while it is told, or appends, would be told the newer first.
+    if (this.#telling) {
+      this.#asked = true
+      return
+    }
     for (;;) {
       const { events, missed } = this.#news(this.#position)
       if (events.length === 0 && missed.length === 0) return
       this.#position = Math.max(events.at(-1)?.seq ?? 0, ...missed.map(({ seq }) => seq))
-      this.#emit(
-        events,
-        missed.map(({ topic }) => topic),
-      )
+      const topics = missed.map(({ topic }) => topic)
+      this.#emit(events, topics.length > 0 ? { topics, upTo: this.#position } : undefined)
     }
   }
 
-  #emit(events: LogEvent[], missed: readonly Topic[] = []): void {
-    for (const listener of this.#listeners) listener(events, missed)
+  /** One that fails is told of it, and costs neither the others nor whoever appended. */
+  #emit(events: LogEvent[], missed?: Missed): void {
+    this.#telling = true
+    for (const [listener, onError] of this.#listeners) {
+      try {
+        listener(events, missed)
+      } catch (error) {
+        onError(error)
+      }
+    }
+    this.#telling = false
+    if (!this.#asked) return
+    this.#asked = false
+    this.#catchUp()
   }
 
   #dataVersion(): number {
@@ -547,6 +515,12 @@ class SqliteLog implements Log {
     clearInterval(this.#timer)
     this.#timer = undefined
   }
+}
+
+/** What was written, and the number after which. */
+interface Written {
+  before: number
+  places: Appended[]
 }
 
 type Row = [number, string, string, string, string | null, string, number, string | null]
@@ -567,11 +541,6 @@ function newestOf(column: 'last' | 'next'): string {
   ) as seq`
 }
 
-/** A signal supersedes nothing. */
-function keyOf({ kind, key }: Entry): string | null {
-  return kind === 'signal' ? null : key
-}
-
 /** Goes on with numbers that were never given out, whatever became of the file: so many microseconds have passed. */
 function skip(client: Database): void {
   const last = client.query<{ seq: number }, []>(newestPlace).get()?.seq ?? 0
@@ -587,34 +556,10 @@ function skip(client: Database): void {
     .run(gapsKept)
 }
 
-function writeThrough(tx: Tx, entry: Entry): Appended {
-  const { topic, kind } = entry
-  const { event } = schema
-  const key = keyOf(entry)
-  if (key !== null) {
-    const own = and(eq(event.topic, topic), eq(event.key, key))
-    const kept = tx.select({ seq: event.seq }).from(event).where(own).get()
-    if (kept && kind === 'log') return { seq: kept.seq, fresh: false }
-    if (kept) tx.delete(event).where(own).run()
-  }
-  const seq = sql<number>`(${sql.raw(lastTaken)}) + 1`
-  const { seq: place } = tx
-    .insert(event)
-    .values({ ...entry, key, seq })
-    .returning({ seq: event.seq })
-    .get()
-  return { seq: place, fresh: true }
-}
-
-/** Drizzle does not say whether a transaction is over; its connection does. */
-function isOpen(tx: Tx): boolean {
-  const { session } = tx as unknown as { session?: { client?: Partial<Database> } }
-  return session?.client?.inTransaction === true
-}
-
 /** Where in the order of topics those of a pattern can be. */
 function rangeOf(pattern: Pattern): [from: string, to: string] {
-  const from = isPattern(pattern) ? pattern.slice(0, pattern.indexOf('*')) : pattern
+  // `job:**` is `job` too.
+  const from = isPattern(pattern) ? pattern.replace(/:?\*.*$/s, '') : pattern
   return [from, `${from}\u{10ffff}`]
 }
 

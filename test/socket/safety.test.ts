@@ -1,9 +1,9 @@
 /**
  * Safety: whose connections are ended and refused, from where requests are taken, and how many are granted.
  */
-import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test'
 import { connect as connectTcp, type Socket } from 'node:net'
-import { all, Hub, MultiStreamManager } from 'headwater'
+import { all, Hub, MultiStreamManager, swap } from 'headwater'
 import { memoryLog } from 'headwater/log'
 import { Admission } from '../../src/admission'
 import { defaults } from '../../src/limits'
@@ -209,6 +209,8 @@ describe('revocation', () => {
     const insert = on.hub.db.$client.prepare('insert into hw_revocation (viewer) values (?)')
     on.hub.db.$client.transaction(() => {
       for (let n = 0; n < 10_000; n++) insert.run(`gone${n}`)
+      // As another process leaves it.
+      on.hub.db.$client.run(`insert into hw_meta values ('revocations', 'of another')`)
     })()
     await on.hub.revoke({ viewer: 'ann' })
     expect((await connect(`${on.url}/stream?topic=room:1`, by('gone9999'))).status).toBe(403)
@@ -448,6 +450,22 @@ describe('caps', () => {
     }
   }
 
+  test('H-10 perAddress: IPv6 counts by its first 64 bits, and is kept whole', async () => {
+    const on = serve({ proxies: 1, limits: { perAddress: 3 } })
+    declare(on.hub)
+    const from = (address: string) =>
+      connect(`${on.url}/stream?topic=room:1`, { headers: { 'x-forwarded-for': address } })
+    const one: number[] = []
+    for (let n = 1; n <= 5; n++) one.push((await from(`2001:db8:1:2::${n}`)).status)
+    expect(one).toEqual([200, 200, 200, 429, 429])
+    expect((await from('2001:db8:1:3::1')).status).toBe(200)
+    on.hub.registry.flush()
+    const rows = on.hub.db.$client.query('select address from hw_connection order by 1').values()
+    expect(rows.flat()).toEqual(
+      [1, 2, 3].map((n) => `2001:db8:1:2::${n}`).concat('2001:db8:1:3::1'),
+    )
+  })
+
   test('H-10 a place whose connection never opens is given up after ten seconds, and not before', () => {
     const admission = new Admission({ ...defaults, perAddress: 1 })
     const real = performance.now
@@ -625,9 +643,114 @@ describe('bodies', () => {
   })
 })
 
-test('H-10 a closed hub neither revokes nor grants', async () => {
+describe('what the app gets wrong', () => {
+  test('H-10 a viewer that is no text is refused with 500 and reported, and nothing is written of it', async () => {
+    for (const bad of [7, {}, ['ann'], true]) {
+      const on = serve({ viewer: () => bad as never })
+      declare(on.hub)
+      const client = await connect(`${on.url}/stream?topic=room:1`)
+      expect(client.status).toBe(500)
+      expect(on.errors).toEqual([
+        new TypeError(`Expected a viewer as text, or none, got a value of type ${typeof bad}`),
+      ])
+      const open = () => on.hub.open(new Request(on.url), ['room:1'], { viewer: bad as never })
+      expect(open).toThrow(TypeError)
+      on.hub.registry.flush()
+      expect(on.hub.db.$client.query('select * from hw_connection').all()).toEqual([])
+    }
+    for (const none of [null, undefined]) {
+      const on = serve({ viewer: () => none })
+      declare(on.hub)
+      expect((await connect(`${on.url}/stream?topic=room:1`)).status).toBe(200)
+    }
+  })
+
+  test('H-10 a hook that throws or rejects changes no answer', async () => {
+    const fault = new Error('of the hook')
+    const ways = [
+      () => {
+        throw fault
+      },
+      () => Promise.reject(fault),
+    ]
+    for (const onRefuse of ways) {
+      const on = serve({ onRefuse: onRefuse as () => void, limits: { connections: 1 } })
+      declare(on.hub)
+      expect((await connect(`${on.url}/stream?topic=secret`)).status).toBe(403)
+      const request = new Request(`${on.url}/stream?topic=secret`)
+      expect((await on.hub.fetch(request))?.status).toBe(403)
+      await live(await connect(`${on.url}/stream?topic=room:1`))
+      expect(on.hub.open(request, ['room:1']).status).toBe(429)
+      await settled(() => on.errors.length === 3)
+      expect(on.errors).toEqual([fault, fault, fault])
+    }
+  })
+
+  test('H-10 an onError that throws changes no answer, and both faults are printed', async () => {
+    const [own, told] = [new Error('of the hook'), new Error('of the guard')]
+    const onError = () => {
+      throw own
+    }
+    const printed: unknown[] = []
+    const print = spyOn(console, 'error').mockImplementation((...words) => {
+      printed.push(words.at(-1))
+    })
+    try {
+      const on = serve({ onError, viewer: () => Promise.reject(told) })
+      declare(on.hub)
+      expect((await connect(`${on.url}/stream?topic=room:1`)).status).toBe(500)
+      expect(printed).toEqual([own, told])
+    } finally {
+      print.mockRestore()
+    }
+  })
+
+  test('H-10 a drain that never ends, or ends before it begins, is a TypeError', async () => {
+    const { hub } = serve()
+    for (const within of [Number.POSITIVE_INFINITY, Number.NaN, -1, '5']) {
+      const drained = await hub.drain({ within: within as number }).catch((error) => error)
+      expect(drained).toBeInstanceOf(TypeError)
+    }
+  })
+})
+
+test('H-10 refusals are printed in short, ten a second, and then how many more there were', async () => {
+  const printed: string[] = []
+  const print = spyOn(console, 'warn').mockImplementation((line) => {
+    printed.push(line)
+  })
+  try {
+    const on = serve({ onRefuse: undefined })
+    const path = `/stream/${'a'.repeat(5_000)}?topic=${'b'.repeat(5_000)}&sig=secret`
+    for (let n = 0; n < 25; n++) await on.hub.fetch(new Request(on.url + path))
+    expect(printed).toHaveLength(10)
+    for (const line of printed) {
+      expect(line).toStartWith(`headwater: 404 GET ${path.slice(0, 200)}: Unknown endpoint`)
+      expect(line.length).toBeLessThan(450)
+    }
+    await settled(() => printed.length > 10)
+    expect(printed.slice(10)).toEqual(['headwater: 15 more requests were refused'])
+    await on.hub.fetch(new Request(`${on.url}/stream?topic=secret&since=e.1&sig=${'x'.repeat(43)}`))
+    expect(printed.at(-1)).toStartWith('headwater: 403 GET /stream?topic=secret: ')
+  } finally {
+    print.mockRestore()
+  }
+})
+
+test('H-10 a closed hub says that it is closed, whatever it is asked', async () => {
   const hub = new Hub()
   hub.close()
-  expect(await hub.revoke({ viewer: 'ann' }).catch((error) => error)).toBeInstanceOf(Error)
-  expect(await hub.grant({ viewer: 'ann' }).catch((error) => error)).toBeInstanceOf(Error)
+  const asked = {
+    revoke: hub.revoke({ viewer: 'ann' }),
+    grant: hub.grant({ viewer: 'ann' }),
+    history: hub.history('a'),
+    send: hub.send('id', 'a', 'x'),
+    broadcast: hub.broadcast(['a'], 'x'),
+    'broadcast to all': hub.broadcast('**', swap.innerHTML('#a', 'x')),
+    publish: hub.publish('a', 'x'),
+  }
+  for (const [what, promise] of Object.entries(asked)) {
+    const error = await promise.then(() => undefined, String)
+    expect([what, error]).toEqual([what, expect.stringMatching(/^Error: The hub is closed/)])
+  }
 })

@@ -2,7 +2,7 @@ import { Database } from 'bun:sqlite'
 import { afterEach, describe, expect, test } from 'bun:test'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core'
-import { Hub } from 'headwater'
+import { Hub, swap } from 'headwater'
 import { memoryLog } from 'headwater/log'
 import { connect } from '../support/client'
 import { Child, cleanUp, serve, settled, temporary } from '../support/serve'
@@ -233,4 +233,30 @@ describe('H-14 publish in a transaction', () => {
     expect(() => foreign.transaction((tx) => hub.publish('room:1', 'x', { tx }))).toThrow()
     await settled(() => hub.stats().active === 0)
   })
+})
+
+test('H-14 a broadcast is part of the transaction too, to all and to some, and misuse throws at once', async () => {
+  const { hub, url } = site()
+  const client = await connect(`${url}/stream?topic=room:1&topic=room:2`)
+  const notice = (text: string) => swap.innerHTML('#notice', text)
+  expect(() =>
+    hub.db.transaction((tx) => {
+      void hub.broadcast('**', notice('undone'), { tx })
+      void hub.broadcast(['room:1', 'room:2'], 'undone', { tx })
+      throw new Undone()
+    }),
+  ).toThrow(Undone)
+  expect(() => hub.db.transaction((tx) => hub.broadcast('**', '<p>x</p>', { tx }))).toThrow(
+    'Expected a patch',
+  )
+  expect(() => hub.db.transaction((tx) => hub.broadcast(['room:*'], 'x', { tx }))).toThrow(
+    'got the pattern',
+  )
+  const kept = hub.db.transaction((tx) => [
+    hub.broadcast('**', notice('kept'), { tx }),
+    hub.broadcast(['room:1', 'room:2'], 'kept', { tx }),
+  ])
+  expect((await Promise.all(kept)).map(({ delivered }) => delivered)).toEqual([1, 1])
+  await client.until(() => client.events.length === 3)
+  expect(client.raw).not.toContain('undone')
 })

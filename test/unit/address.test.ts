@@ -1,9 +1,10 @@
 /**
- * Signed addresses: good for exactly what they were made for.
+ * Signed addresses: good for exactly what they were made for. And network addresses: which of them caps count as one.
  */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { expiryOf, Signer } from '../../src/address'
+import { addressOf, networkOf } from '../../src/origin'
 
 const soon = () => Date.now() + 60_000
 
@@ -145,6 +146,32 @@ describe('the end of an address', () => {
   test('is refused when it is none', () => {
     for (const bad of [Number.NaN, Number.POSITIVE_INFINITY, new Date(Number.NaN), '5', null, {}]) {
       expect(() => expiryOf(bad as number, hour)).toThrow(TypeError)
+    }
+  })
+})
+
+describe('H-10 caps count', () => {
+  const networks: [string, string][] = [
+    ['1.2.3.4', '1.2.3.4'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::1', '2001:db8:1:2::/64'],
+    ['2001:db8:1:3::1', '2001:db8:1:3::/64'],
+    ['2001:db8::1', '2001:db8:0:0::/64'],
+    ['2001:db8::3:4:5:6', '2001:db8:0:0::/64'],
+    ['2001::2:3:4:5:6', '2001:0:0:2::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['::', '0:0:0:0::/64'],
+    ['::1:2:3:4:5:6', '0:0:1:2::/64'],
+  ]
+  for (const [address, network] of networks) {
+    test(`${address} as ${network}`, () => expect(networkOf(address)).toBe(network))
+  }
+
+  test('an address of IPv4 as itself, however it is spelled in one of IPv6', () => {
+    for (const spelled of ['::ffff:1.2.3.4', '::ffff:0102:0304', '[0:0:0:0:0:ffff:102:304]:80']) {
+      const headers = { 'x-forwarded-for': spelled }
+      expect(addressOf(new Request('http://a', { headers }), undefined, 1)).toBe('1.2.3.4')
     }
   })
 })

@@ -2,7 +2,7 @@
  * Which declaration holds for a topic, and in which order what is declared by pattern counts.
  */
 import { describe, expect, test } from 'bun:test'
-import { Hub } from 'headwater'
+import { Hub, MultiStreamManager, swap } from 'headwater'
 import { memoryLog } from 'headwater/log'
 import { Declarations } from '../../src/declarations'
 import { ByPattern } from '../../src/patterns'
@@ -44,10 +44,21 @@ describe('C-43 what is declared by pattern', () => {
   test('of a manager is before every priority', () => {
     const declared = new Declarations()
     declared.add('**', { kind: 'signal', priority: Number.MAX_VALUE })
-    declared.add('job:*:lines', { kind: 'state', first: true })
+    declared.add('job:*:lines', { kind: 'state' }, true)
     expect(declared.of(asTopic('job:1:lines')).kind).toBe('state')
     expect(declared.of(asTopic('job:1:other')).kind).toBe('signal')
     expect(declared.of(asTopic('job')).kind).toBe('signal')
+  })
+
+  test('of an app is never before that of a manager, whatever the app says', () => {
+    const hub = new Hub()
+    hub.topic('**', { kind: 'signal', guard: 'public', priority: 1e9, first: true } as never)
+    new MultiStreamManager<{ id: string }>(hub, {
+      name: 'job',
+      getEntity: (id) => ({ id }),
+    }).register({ name: 'state', kind: 'state', render: () => 'x' })
+    expect([hub.kindOf('job:1:state'), hub.kindOf('other')]).toEqual(['state', 'signal'])
+    hub.close()
   })
 
   test('keeps what it knows small, however many topics are asked for', () => {
@@ -89,4 +100,25 @@ describe('C-43 what is declared by pattern', () => {
     }
     hub.close()
   })
+})
+
+test('H-10 a key that begins with hw: is refused, by whatever way it comes', async () => {
+  const hub = new Hub()
+  const job = new MultiStreamManager<{ id: string }>(hub, {
+    name: 'job',
+    getEntity: (id) => ({ id }),
+  }).register({ name: 'lines', kind: 'log', key: (line: string) => line, render: (line: string) => line })
+  const ways = [
+    hub.publish('a', 'x', { key: 'hw:end' }),
+    job.publish('1', 'lines', 'hw:end'),
+    job.patch('1', swap.innerHTML('#a', 'x'), { key: 'hw:end' }),
+  ]
+  for (const way of ways) {
+    expect(await way.catch((error) => error)).toEqual(
+      new TypeError('Expected a key that does not begin with hw:, got "hw:end"'),
+    )
+  }
+  await job.publish('1', 'lines', 'hw')
+  expect((await hub.history('job:1:lines')).items.map(({ key }) => key)).toEqual(['hw'])
+  hub.close()
 })

@@ -366,6 +366,8 @@ describe('delivery', () => {
     const sent: string[] = []
     const it = {
       interest: new Interest([topic]),
+      endedBefore: [],
+      openBefore: [],
       record: { state: 'open', events: 0 },
       ended: false,
       cursor: 0,
@@ -568,7 +570,7 @@ describe('declarations', () => {
   test('C-28 that of a manager counts before an earlier and wider one of the app', () => {
     const declarations = new Declarations()
     declarations.add('**', { kind: 'log', guard: 'public' })
-    declarations.add('job:*:p', { kind: 'state', guard: 'signed', first: true })
+    declarations.add('job:*:p', { kind: 'state', guard: 'signed' }, true)
     expect(declarations.of(asTopic('job:1:p'))).toMatchObject({ kind: 'state', guard: 'signed' })
     expect(declarations.of(asTopic('job:1:q'))).toMatchObject({ kind: 'log', guard: 'public' })
   })
