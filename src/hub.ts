@@ -8,17 +8,17 @@
  * and joins the others.
  */
 import { expiryOf, Signer } from './address'
-import { Admission, type Place } from './admission'
 import { type AssetName, asset } from './assets'
-import { type BunServer, Connection, type Life, type Reason } from './connection'
+import type { BunServer } from './connection'
+import { Connections } from './connections'
 import { openStore, type Store } from './db'
 import { Declarations, type Guard, keyOf, type TopicOptions } from './declarations'
 import { Delivery, everyone } from './delivery'
-import { type Connect, Door, type Endpoint } from './door'
+import { Door, type Endpoint } from './door'
 import { readHistory } from './history'
-import { type ConnectionDetails, detailsOf, isolate } from './hooks'
+import { isolate } from './hooks'
 import { closeOnReload } from './hot'
-import { drawRetry, type Limits, limitsOf } from './limits'
+import { type Limits, limitsOf } from './limits'
 import type { Kind, Log, Tx } from './log'
 import { endKey } from './log/contract'
 import { sqliteLogOn } from './log/sqlite'
@@ -33,21 +33,17 @@ import type {
   RevokeOptions,
   Stats,
 } from './options'
-import { addressOf, checkOrigins, checkProxies, checkViewer, urlOf } from './origin'
+import { checkOrigins, checkProxies, checkViewer } from './origin'
 import { currentPage, type Page, pages } from './page'
 import { type Content, type Destination, Publisher, type Rendered } from './publisher'
-import { comeBack, printRefusal, Refusal } from './refusal'
+import { printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
 import { type Access, Revocation, revocations } from './revocation'
-import { Same } from './shared'
 import { Patch } from './swap'
 import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
 import { type EventId, eventId } from './wire'
-
-/** Between two slices of a drain, in milliseconds. */
-const slice = 50
 
 /** The engine of one process. */
 export class Hub {
@@ -63,8 +59,6 @@ export class Hub {
   #viewer: NonNullable<HubOptions['viewer']> | undefined
   #onError: NonNullable<HubOptions['onError']>
   #onRefuse: NonNullable<HubOptions['onRefuse']>
-  #onConnect: HubOptions['onConnect']
-  #onDisconnect: HubOptions['onDisconnect']
   #middlewares: Middlewares
   #publisher: Publisher
   #delivery: Delivery
@@ -73,28 +67,19 @@ export class Hub {
   #door: Door
   #endpoints = new Map<string, Endpoint>()
   #declarations = new Declarations()
-  #admission: Admission
+  #connections: Connections
   #revocation: Revocation
-  #proxies: number
   #ownsLog: boolean
   #unfollow: () => void
   #forget: () => void
-  #life: Life = {
-    opened: (connection) => this.#opened(connection),
-    ended: (connection, reason) => this.#over(connection, reason),
-  }
-  #texts = new Same(1_000)
-  #total = 0
-  #draining = false
   #drained: Promise<void> | undefined
   #closed = false
 
   constructor(options: HubOptions = {}) {
     this.path = pathOf(options.path ?? '/stream')
     this.limits = limitsOf(options.limits)
-    this.#admission = new Admission(this.limits)
     this.#viewer = options.viewer
-    this.#proxies = checkProxies(options.proxies ?? 0)
+    const proxies = checkProxies(options.proxies ?? 0)
     const origins = checkOrigins(options.origins ?? [])
     this.#onError = reporting(options.onError)
     this.#store = openStore(options.database ?? ':memory:', options)
@@ -108,8 +93,6 @@ export class Hub {
     this.#signer = new Signer(
       options.secret ?? this.registry.constant('secret', () => randomSecret()),
     )
-    this.#onConnect = options.onConnect
-    this.#onDisconnect = options.onDisconnect
     this.#middlewares = new Middlewares(this.#onError)
     this.#revocation = new Revocation(this.#store)
     this.#publisher = new Publisher(this.log, this.limits, this.#middlewares)
@@ -121,7 +104,7 @@ export class Hub {
         onViewers: (topic, viewed) => this.#viewers(topic, viewed),
         onLag: ({ record }) => this.registry.write(record),
         onBehind: (connection) => this.#replay.resume(connection),
-        onBeat: () => this.#beat(),
+        onBeat: () => this.#connections.beat(),
       },
     })
     this.#replay = new Replay({
@@ -129,6 +112,16 @@ export class Hub {
       delivery: this.#delivery,
       limits: this.limits,
       declared: (topic) => this.#declarations.of(topic),
+      onError: this.#onError,
+    })
+    this.#connections = new Connections({
+      limits: this.limits,
+      proxies,
+      registry: this.registry,
+      delivery: this.#delivery,
+      replay: this.#replay,
+      revocation: this.#revocation,
+      hooks: options,
       onError: this.#onError,
     })
     this.#trim = new Trim(this.log, (topic) => this.#declarations.of(topic).keep, this.#onError)
@@ -140,10 +133,10 @@ export class Hub {
       signer: this.#signer,
       declarations: this.#declarations,
       endpoints: this.#endpoints,
-      proxies: this.#proxies,
+      proxies,
       origins,
       viewer: options.viewer && ((request) => this.viewer(request)),
-      connect: (request, connect) => this.#connect(request, connect),
+      connect: (request, connect) => this.#connections.open(request, connect),
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
@@ -152,7 +145,7 @@ export class Hub {
       this.#delivery.dispatch(events, missed)
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
-        if (topic === revocations) this.#enforce()
+        if (topic === revocations) this.#connections.enforce()
         if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
@@ -348,7 +341,11 @@ export class Hub {
     if (topics.length === 0) throw new TypeError('Expected a topic, got none')
     checkViewer(options.viewer)
     try {
-      return this.#connect(request, { kind: 'topics', topics: topics.map(asPattern), ...options })
+      return this.#connections.open(request, {
+        kind: 'topics',
+        topics: topics.map(asPattern),
+        ...options,
+      })
     } catch (error) {
       if (!(error instanceof Refusal)) throw error
       this.#onRefuse(error, request)
@@ -485,7 +482,7 @@ export class Hub {
     const { active, topics, events, dropped } = this.#delivery
     return {
       active,
-      total: this.#total,
+      total: this.#connections.total,
       byKind,
       topics,
       lagging,
@@ -517,12 +514,12 @@ export class Hub {
     this.#store.wait()
     this.#publisher.flush()
     this.#closed = true
-    this.#draining = true
     this.#forget()
     for (const endpoint of this.#endpoints.values()) endpoint.close?.()
     this.#publisher.flush()
     this.#delivery.flush()
-    for (const connection of [...this.#delivery.connections()]) connection.end('closed')
+    this.#connections.close()
+    this.#replay.close()
     this.#trim.close()
     this.registry.close()
     this.#unfollow()
@@ -564,86 +561,6 @@ export class Hub {
     this.#onError(error, topic)
   }
 
-  /**
-   * Opens a connection, access having been checked.
-   *
-   * @throws Refusal when there are too many, or the hub is draining.
-   */
-  #connect(request: Request, options: Connect): Response {
-    const address = addressOf(request, options.server, this.#proxies)
-    const { viewer } = options
-    if (this.#revocation.refuses(viewer ?? null, options.topics, options.ended)) {
-      throw new Refusal(403, 'Your access to this stream has ended; reload the page.')
-    }
-    const now = Date.now()
-    const interest = this.#delivery.interest(options.topics)
-    const connection = new Connection({
-      interest,
-      place: this.#reserve(address, viewer),
-      life: this.#life,
-      ended: options.ended ?? none,
-      open: options.open ?? none,
-      aside: options.aside ?? none,
-      first: options.first ?? none,
-      cursor: cursorOf(request),
-      retry: drawRetry(this.limits.retry),
-      record: {
-        id: crypto.randomUUID(),
-        node: this.registry.node,
-        kind: options.kind,
-        topics: interest.is(options.topics)
-          ? (interest.topics as readonly string[] as string[])
-          : [...options.topics],
-        entity: options.entity ?? null,
-        viewer: viewer ?? null,
-        address: this.#texts.one(address) ?? null,
-        agent: this.#texts.one(request.headers.get('user-agent')?.slice(0, 256)) ?? null,
-        openedAt: now,
-        seenAt: now,
-        events: 0,
-        bytes: 0,
-        state: 'open',
-        reason: null,
-      },
-    })
-    options.server?.timeout(request, idleLimit(this.limits.heartbeat))
-    return connection.respond()
-  }
-
-  #opened(connection: Connection): void {
-    this.#total++
-    connection.place.open()
-    this.registry.add(connection.record)
-    this.#delivery.admit(connection)
-    // Before it can end again.
-    this.#told(this.#onConnect, connection)
-    // Meanwhile, perhaps.
-    if (this.#isRevoked(connection)) connection.end('revoked')
-    else this.#replay.open(connection)
-  }
-
-  #over(connection: Connection, reason: Reason): void {
-    connection.place.free()
-    this.#delivery.remove(connection)
-    this.registry.write(connection.record)
-    this.#told(this.#onDisconnect, connection, reason)
-  }
-
-  #told<More extends unknown[]>(
-    hook: ((connection: ConnectionDetails, ...more: More) => unknown) | undefined,
-    { record }: Connection,
-    ...more: More
-  ): void {
-    if (hook) isolate(() => hook(detailsOf(record), ...more), this.#onError)
-  }
-
-  #reserve(address: string | undefined, viewer: string | undefined): Place {
-    if (this.#draining) {
-      throw new Refusal(503, 'This server is going down; come back in a moment.', comeBack())
-    }
-    return this.#admission.reserve(address, viewer)
-  }
-
   /** A page without addresses is nobody's concern; with some it must not be rendered for the wrong viewer. */
   async #identify(page: Page, request: Request): Promise<void> {
     try {
@@ -654,18 +571,11 @@ export class Hub {
   }
 
   async #drain(within: number): Promise<void> {
-    this.#draining = true
+    this.#connections.closing = true
     const until = performance.now() + within
     await atMost(within / 2, this.#publisher.settle())
     if (!this.#closed) this.#delivery.flush()
-    // Counted anew each time: some leave by themselves, and some were let in just before.
-    const delivery = this.#delivery
-    while (delivery.active > 0) {
-      const slices = Math.max(1, Math.round((until - performance.now()) / slice))
-      const due = Math.ceil(delivery.active / slices)
-      for (const connection of [...delivery.connections()].slice(0, due)) connection.end('drained')
-      if (delivery.active > 0) await Bun.sleep(slice)
-    }
+    await this.#connections.drain(until)
     if (!this.#closed) this.registry.flush()
   }
 
@@ -673,42 +583,10 @@ export class Hub {
     return { cursor: this.cursor(), viewer: undefined, addressed: false }
   }
 
-  #beat(): void {
-    this.#seen()
-    // A log of one process tells the others nothing.
-    this.#enforce()
-  }
-
-  #seen(): void {
-    const now = Date.now()
-    for (const { record } of this.#delivery.connections()) {
-      record.seenAt = now
-      this.registry.write(record)
-    }
-  }
-
   /** Tells all processes, this one too, to end whom access was taken from. */
   async #announce(): Promise<void> {
     const mark = { topic: revocations, kind: 'signal', form: 'begin', key: null } as const
-    await this.append(mark, '').finally(() => this.#enforce())
-  }
-
-  /** Ends whom access was taken from since it was last looked. */
-  #enforce(): void {
-    try {
-      if (!this.#revocation.load()) return
-      // What was published before reaches them.
-      this.#delivery.flush()
-      for (const connection of [...this.#delivery.connections()]) {
-        if (this.#isRevoked(connection)) connection.end('revoked')
-      }
-    } catch (error) {
-      this.#onError(error)
-    }
-  }
-
-  #isRevoked({ interest, endedBefore, record }: Connection): boolean {
-    return this.#revocation.refuses(record.viewer, interest.topics, endedBefore)
+    await this.append(mark, '').finally(() => this.#connections.enforce())
   }
 
   #viewers(topic: Pattern, viewed: boolean): void {
@@ -728,14 +606,6 @@ export class Hub {
   }
 }
 
-/**
- * Three missed heartbeats, in seconds: a connection that takes nothing gets none, and the server cuts it. Bun looks
- * every four seconds; a limit of four or less cuts also who was just written to.
- */
-function idleLimit(heartbeat: number): number {
-  return Math.min(255, Math.max(8, Math.ceil((3 * heartbeat) / 1_000)))
-}
-
 /** Waits for a promise, but not for longer than so many milliseconds. */
 async function atMost(milliseconds: number, promise: Promise<unknown>): Promise<void> {
   let timer: Timer | undefined
@@ -744,16 +614,6 @@ async function atMost(milliseconds: number, promise: Promise<unknown>): Promise<
   })
   await Promise.race([promise, late]).finally(() => clearTimeout(timer))
 }
-
-function cursorOf(request: Request): string | undefined {
-  const last = request.headers.get('last-event-id')
-  const cursor = last || sinceOf(request.url)
-  // What is longer is none, and would be kept for as long as the connection lives.
-  return cursor && cursor.length <= 100 ? cursor : undefined
-}
-
-/** Shared, for most connections have none of it. */
-const none: readonly never[] = []
 
 const toAll = { topic: everyone, kind: 'signal', form: 'slot', key: null } as const
 
@@ -777,11 +637,6 @@ function patchOnly(content: Content): Content {
     const rendered = typeof content === 'function' ? content() : content
     return rendered instanceof Promise ? rendered.then(check) : check(rendered)
   }
-}
-
-/** Most addresses have none, and need not be taken apart. */
-function sinceOf(url: string): string | null {
-  return url.includes('since=') ? urlOf({ url }).searchParams.get('since') : null
 }
 
 function pathOf(path: string): string {

@@ -35,8 +35,6 @@ const longestPause = 5_000
 const mostWaiting = 100_000
 /** How many rows are written in one turn, some milliseconds of work. */
 const portion = 500
-/** What a row takes, about, in bytes. */
-const rowSize = 400
 /** How long rows of ended connections are kept, in milliseconds. */
 const kept = 24 * 60 * 60 * 1_000
 /** How often older ones are looked for, in milliseconds. */
@@ -213,7 +211,6 @@ export class Registry {
     })
     for (const record of fresh) this.#fresh.delete(record)
     for (const record of changed) this.#changed.delete(record)
-    this.#store.wrote((fresh.length + changed.length) * rowSize)
   }
 
   /** In a timer nobody could catch it: a database that is locked for long must not end the process. */

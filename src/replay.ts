@@ -153,6 +153,12 @@ export class Replay {
     }
   }
 
+  /** Frees what it keeps. */
+  close(): void {
+    clearImmediate(this.#pumping)
+    for (const kept of [this.#forNew, this.#forReturning, this.#slices]) kept.clear()
+  }
+
   /** Forgets what was kept of topics that have changed. */
   forget(events: readonly LogEvent[], missed?: Missed): void {
     for (const { topic } of events) this.#forgetTopic(topic)

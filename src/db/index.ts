@@ -9,7 +9,6 @@ import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { drizzle } from 'drizzle-orm/bun-sqlite'
 import { readMigrationFiles } from 'drizzle-orm/migrator'
-import { Checkpoints } from './checkpoints'
 import * as schema from './schema'
 import { endingStatements } from './statements'
 
@@ -25,8 +24,6 @@ export interface Ground {
   hurry(): void
   /** From now on it is: for what nobody would try again. */
   wait(): void
-  /** Counts what was written, in bytes, about. */
-  wrote(bytes: number): void
   /** Closes it, unless it is the app's. */
   close(): void
 }
@@ -90,8 +87,6 @@ export function openGround(
     migrate(client)
     // Of the 2 MB that are usual little is looked at twice.
     if (!isShared) client.run('pragma cache_size = -512')
-    const isFile = client.filename !== '' && client.filename !== ':memory:'
-    const checkpoints = isFile ? new Checkpoints(client) : undefined
     return {
       client,
       hurry: () => {
@@ -100,9 +95,7 @@ export function openGround(
       wait: () => {
         if (!isShared) client.run(`pragma busy_timeout = ${patience}`)
       },
-      wrote: (bytes) => checkpoints?.count(bytes),
       close: () => {
-        checkpoints?.close()
         if (!isShared) client.close()
       },
     }
@@ -141,7 +134,7 @@ async function retry<T>(run: () => T, until: number): Promise<T> {
 }
 
 function open(name: string, durability: Durability): Database {
-  // The thread opens it again, wherever the process has gone to meanwhile.
+  // It is opened twice, wherever the process has gone to meanwhile.
   const file = name === '' || name === ':memory:' ? name : resolve(name)
   const client = endingStatements(
     new Database(file, { create: true, readwrite: true, strict: true }),

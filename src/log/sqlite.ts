@@ -32,9 +32,6 @@ const most = 1_000
 /** How many skipped ranges of numbers are kept: that many restarts ago nobody's cursor is. */
 const gapsKept = 1_000
 
-/** What a row takes besides its data, in its indexes too, about. */
-const rowSize = 150
-
 const columns = 'seq, topic, kind, form, key, data, at, audience'
 
 /** The newest number that was given out. Rows alone do not say: the newest may have been given up. */
@@ -73,7 +70,6 @@ interface Floor {
 class SqliteLog implements Log {
   readonly name = 'sqlite'
   readonly epoch: string
-  #ground: Ground
   #client: Database
   #release: () => void
   #begin: Statement
@@ -100,7 +96,6 @@ class SqliteLog implements Log {
 
   constructor(ground: Ground, release: () => void) {
     const { client } = ground
-    this.#ground = ground
     this.#client = client
     this.#release = release
     this.#begin = client.prepare('begin immediate')
@@ -414,7 +409,6 @@ class SqliteLog implements Log {
     if ((this.#taken.get()?.seq ?? 0) < before) {
       this.#client.query('insert or ignore into hw_gap values (?, ?)').run(before, before)
     }
-    this.#ground.wrote(gone * rowSize)
     return gone >= most
   }
 
@@ -448,17 +442,14 @@ class SqliteLog implements Log {
   /** What this process appended is told from memory, unless another process appended in between. */
   #tell(entries: readonly Entry[], { before, places }: Written): Appended[] {
     const fresh: LogEvent[] = []
-    let bytes = 0
     for (let i = 0; i < places.length; i++) {
       const place = places[i] as Appended
       const entry = entries[i] as Entry
       if (!place.fresh) continue
       fresh.push(eventOf(entry, place.seq))
-      bytes += entry.data.length + rowSize
     }
     const newest = fresh.at(-1)
     if (!newest) return places
-    this.#ground.wrote(bytes)
     if (before === this.#position && !this.#telling) {
       this.#position = newest.seq
       this.#emit(fresh)

@@ -2,7 +2,16 @@
  * Which declaration holds for a topic, and in which order what is declared by pattern counts.
  */
 import { describe, expect, test } from 'bun:test'
-import { Hub, MultiStreamManager, swap } from 'headwater'
+import {
+  type Broadcast,
+  type Durability,
+  type Guard,
+  Hub,
+  type Keep,
+  type Kind,
+  MultiStreamManager,
+  swap,
+} from 'headwater'
 import { memoryLog } from 'headwater/log'
 import { Declarations } from '../../src/declarations'
 import { ByPattern } from '../../src/patterns'
@@ -107,7 +116,12 @@ test('H-10 a key that begins with hw: is refused, by whatever way it comes', asy
   const job = new MultiStreamManager<{ id: string }>(hub, {
     name: 'job',
     getEntity: (id) => ({ id }),
-  }).register({ name: 'lines', kind: 'log', key: (line: string) => line, render: (line: string) => line })
+  }).register({
+    name: 'lines',
+    kind: 'log',
+    key: (line: string) => line,
+    render: (line: string) => line,
+  })
   const ways = [
     hub.publish('a', 'x', { key: 'hw:end' }),
     job.publish('1', 'lines', 'hw:end'),
@@ -120,5 +134,16 @@ test('H-10 a key that begins with hw: is refused, by whatever way it comes', asy
   }
   await job.publish('1', 'lines', 'hw')
   expect((await hub.history('job:1:lines')).items.map(({ key }) => key)).toEqual(['hw'])
+  hub.close()
+})
+
+test('C-43 what the signatures name can be named by an app', async () => {
+  const durability: Durability = 'full'
+  const guard: Guard = (request, topic) => request.url.endsWith(topic)
+  const keep: Keep = { count: 1, age: 1_000 }
+  const hub = new Hub({ durability }).topic('a', { guard, keep })
+  const kind: Kind = hub.kindOf('a')
+  const sent: Broadcast = await hub.broadcast('a', 'x')
+  expect([kind, sent.ids.length, sent.delivered]).toEqual(['log', 1, 0])
   hub.close()
 })

@@ -1,0 +1,206 @@
+/**
+ * The connections of one hub, from the door to their end: opened with what the door has granted, written into the
+ * registry, ended when access is taken or the hub drains.
+ */
+import { Admission, type Place } from './admission'
+import { Connection, type Life, type Reason } from './connection'
+import type { Delivery } from './delivery'
+import type { Connect } from './door'
+import { type ConnectionDetails, type ConnectionHooks, detailsOf, isolate } from './hooks'
+import { drawRetry, type Limits } from './limits'
+import { addressOf, urlOf } from './origin'
+import { comeBack, Refusal } from './refusal'
+import type { Registry } from './registry'
+import type { Replay } from './replay'
+import type { Revocation } from './revocation'
+import { Same } from './shared'
+
+/** Between two slices of a drain, in milliseconds. */
+const slice = 50
+
+/** What the connections need of their hub. */
+export interface ConnectionsOptions {
+  limits: Limits
+  /** How many proxies stand in front. */
+  proxies: number
+  registry: Registry
+  delivery: Delivery
+  replay: Replay
+  revocation: Revocation
+  hooks: ConnectionHooks
+  onError: (error: unknown) => void
+}
+
+/** The connections of one hub. */
+export class Connections {
+  /** How many were opened. */
+  total = 0
+  /** Whether new ones are refused. */
+  closing = false
+  #options: ConnectionsOptions
+  #admission: Admission
+  #texts = new Same(1_000)
+  #life: Life = {
+    opened: (connection) => this.#opened(connection),
+    ended: (connection, reason) => this.#ended(connection, reason),
+  }
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options
+    this.#admission = new Admission(options.limits)
+  }
+
+  /**
+   * Opens a connection, access having been checked.
+   *
+   * @throws Refusal when access was taken, there are too many, or the hub is closing.
+   */
+  open(request: Request, options: Connect): Response {
+    const { limits, proxies, registry, delivery, revocation } = this.#options
+    const address = addressOf(request, options.server, proxies)
+    const { viewer } = options
+    if (revocation.refuses(viewer ?? null, options.topics, options.ended)) {
+      throw new Refusal(403, 'Your access to this stream has ended; reload the page.')
+    }
+    const now = Date.now()
+    const interest = delivery.interest(options.topics)
+    const connection = new Connection({
+      interest,
+      place: this.#reserve(address, viewer),
+      life: this.#life,
+      ended: options.ended ?? none,
+      open: options.open ?? none,
+      aside: options.aside ?? none,
+      first: options.first ?? none,
+      cursor: cursorOf(request),
+      retry: drawRetry(limits.retry),
+      record: {
+        id: crypto.randomUUID(),
+        node: registry.node,
+        kind: options.kind,
+        topics: interest.is(options.topics)
+          ? (interest.topics as readonly string[] as string[])
+          : [...options.topics],
+        entity: options.entity ?? null,
+        viewer: viewer ?? null,
+        address: this.#texts.one(address) ?? null,
+        agent: this.#texts.one(request.headers.get('user-agent')?.slice(0, 256)) ?? null,
+        openedAt: now,
+        seenAt: now,
+        events: 0,
+        bytes: 0,
+        state: 'open',
+        reason: null,
+      },
+    })
+    options.server?.timeout(request, idleLimit(limits.heartbeat))
+    return connection.respond()
+  }
+
+  /** Notes in the registry that they were there, and ends whom access was taken from: a log of one process tells nobody. */
+  beat(): void {
+    const { delivery, registry } = this.#options
+    const now = Date.now()
+    for (const { record } of delivery.connections()) {
+      record.seenAt = now
+      registry.write(record)
+    }
+    this.enforce()
+  }
+
+  /** Ends those whose access was taken since it was last looked. */
+  enforce(): void {
+    const { revocation, delivery, onError } = this.#options
+    try {
+      if (!revocation.load()) return
+      // What was published before reaches them.
+      delivery.flush()
+      for (const connection of [...delivery.connections()]) {
+        if (this.#isRevoked(connection)) connection.end('revoked')
+      }
+    } catch (error) {
+      onError(error)
+    }
+  }
+
+  /** Ends all in slices until then, by `performance.now()`. */
+  async drain(until: number): Promise<void> {
+    const { delivery } = this.#options
+    // Counted anew each time: some leave by themselves, and some were let in just before.
+    while (delivery.active > 0) {
+      const slices = Math.max(1, Math.round((until - performance.now()) / slice))
+      const due = Math.ceil(delivery.active / slices)
+      for (const connection of [...delivery.connections()].slice(0, due)) connection.end('drained')
+      if (delivery.active > 0) await Bun.sleep(slice)
+    }
+  }
+
+  /** Ends all at once. */
+  close(): void {
+    this.closing = true
+    for (const connection of [...this.#options.delivery.connections()]) connection.end('closed')
+  }
+
+  #opened(connection: Connection): void {
+    const { registry, delivery, replay, hooks } = this.#options
+    this.total++
+    connection.place.open()
+    registry.add(connection.record)
+    delivery.admit(connection)
+    // Before it can end again.
+    this.#tell(hooks.onConnect, connection)
+    // Meanwhile, perhaps.
+    if (this.#isRevoked(connection)) connection.end('revoked')
+    else replay.open(connection)
+  }
+
+  #ended(connection: Connection, reason: Reason): void {
+    const { registry, delivery, hooks } = this.#options
+    connection.place.free()
+    delivery.remove(connection)
+    registry.write(connection.record)
+    this.#tell(hooks.onDisconnect, connection, reason)
+  }
+
+  #tell<More extends unknown[]>(
+    hook: ((connection: ConnectionDetails, ...more: More) => unknown) | undefined,
+    { record }: Connection,
+    ...more: More
+  ): void {
+    if (hook) isolate(() => hook(detailsOf(record), ...more), this.#options.onError)
+  }
+
+  #reserve(address: string | undefined, viewer: string | undefined): Place {
+    if (this.closing) {
+      throw new Refusal(503, 'This server is going down; come back in a moment.', comeBack())
+    }
+    return this.#admission.reserve(address, viewer)
+  }
+
+  #isRevoked({ interest, endedBefore, record }: Connection): boolean {
+    return this.#options.revocation.refuses(record.viewer, interest.topics, endedBefore)
+  }
+}
+
+/** Shared, for most connections have none of it. */
+const none: readonly never[] = []
+
+/**
+ * Three missed heartbeats, in seconds: a connection that takes nothing gets none, and the server cuts it. Bun looks
+ * every four seconds; a limit of four or less cuts also who was just written to.
+ */
+function idleLimit(heartbeat: number): number {
+  return Math.min(255, Math.max(8, Math.ceil((3 * heartbeat) / 1_000)))
+}
+
+function cursorOf(request: Request): string | undefined {
+  const last = request.headers.get('last-event-id')
+  const cursor = last || sinceOf(request.url)
+  // What is longer is none, and would be kept for as long as the connection lives.
+  return cursor && cursor.length <= 100 ? cursor : undefined
+}
+
+/** Most addresses have none, and need not be taken apart. */
+function sinceOf(url: string): string | null {
+  return url.includes('since=') ? urlOf({ url }).searchParams.get('since') : null
+}
