@@ -160,6 +160,7 @@ type Order =
   | { stop: string }
   | { burst: [string, number] }
   | { transact: [topic: string, kept: string, undone: string] }
+  | { lock: number }
 type Answer = { port: number } | { started: string } | { done: string | undefined }
 
 /** A second process with a hub on the same database. */
@@ -224,6 +225,11 @@ if (import.meta.main) {
         })
       } catch {}
       say({ done: await hub.db.transaction((tx) => hub.publish(topic, kept, { tx })) })
+    } else if ('lock' in order) {
+      hub.db.$client.run('begin immediate')
+      await Bun.sleep(order.lock)
+      hub.db.$client.run('commit')
+      say({ done: undefined })
     } else {
       const [topic, count] = order.burst
       for (let n = 1; n <= count; n++) await hub.publish(topic, `<p id="b${n}">${n}</p>`)
