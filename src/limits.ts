@@ -8,7 +8,7 @@ export interface Limits {
   retry: number | readonly [from: number, to: number]
   /** What one write to a connection may hold. @default 262144 */
   budget: number
-  /** What of the newest events is held in memory, ready to be sent. @default 8388608 */
+  /** What of the newest events is held in memory, ready to be sent. @default 33554432 */
   ring: number
   /** Open connections of one network address. @default 200 */
   perAddress: number
@@ -40,7 +40,7 @@ export const defaults: Limits = {
   heartbeat: 15_000,
   retry: [1_000, 3_000],
   budget: 256 * 1024,
-  ring: 8 * 1024 * 1024,
+  ring: 32 * 1024 * 1024,
   perAddress: 200,
   perViewer: 50,
   connections: 50_000,

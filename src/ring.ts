@@ -52,6 +52,8 @@ interface Segment {
 }
 
 const slabSize = 1024 * 1024
+/** Events that it holds at the most: what is known of each takes memory too. */
+const mostEvents = 64 * 1024
 /** The first slab of a hub that may never have another. */
 const firstSlab = 64 * 1024
 /** Slices end at multiples of this, wherever they began, so that readers share them. */
@@ -63,6 +65,7 @@ export class Ring {
   #limit: number
   #segments: Segment[] = []
   #bytes = 0
+  #count = 0
   #end = 0
   /** Each event after this number is in here. */
   #floor: number
@@ -87,6 +90,7 @@ export class Ring {
     this.#end += segment.used - from
     const framed = framedOf(event, segment, from, this.#end)
     segment.events.push(framed)
+    this.#count++
     const name = nameOf(event)
     if (name) this.#supersede(name, framed)
     return framed
@@ -110,6 +114,7 @@ export class Ring {
       if (name && !this.#states.has(name)) this.#states.set(name, framed)
     })
     if (events.length > 0) this.#segments.unshift(segment)
+    this.#count += events.length
     this.#bytes += size
     this.#floor = after
   }
@@ -120,6 +125,7 @@ export class Ring {
     if (this.#segments.length === 0) return
     this.#segments = []
     this.#bytes = 0
+    this.#count = 0
     this.#states.clear()
   }
 
@@ -203,12 +209,17 @@ export class Ring {
     const segment = { slab: Buffer.allocUnsafeSlow(size), used: 0, events: [] }
     this.#segments.push(segment)
     this.#bytes += size
-    while (this.#bytes > this.#limit && this.#segments.length > 1) this.#drop()
+    while (this.#isFull && this.#segments.length > 1) this.#drop()
     return segment
+  }
+
+  get #isFull(): boolean {
+    return this.#bytes > this.#limit || this.#count > mostEvents
   }
 
   #drop(): void {
     const segment = this.#segments.shift() as Segment
+    this.#count -= segment.events.length
     this.#bytes -= segment.slab.byteLength
     this.#floor = segment.events.at(-1)?.seq ?? this.#floor
     const gone = new Set(segment.events)

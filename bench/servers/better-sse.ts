@@ -1,7 +1,6 @@
-/** better-sse on Bun, over its `node:http`: a channel a topic. */
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { type Channel, createChannel, createSession } from 'better-sse'
+/** better-sse on `Bun.serve` by its own `createResponse`, which is faster than its way over `node:http`: a channel a topic. */
+import { type Channel, createChannel, createResponse } from 'better-sse'
+import { listen } from '../serving/listen'
 import { serve } from '../serving/serve'
 import { topicOf } from '../serving/topics'
 
@@ -13,14 +12,11 @@ function channelOf(topic: string): Channel {
   return channel
 }
 
-const server = createServer(async (request, response) => {
+const port = listen((request) =>
   // The data is a string already.
-  const session = await createSession(request, response, { serializer: String })
-  channelOf(topicOf(request.url ?? '')).register(session)
-})
-server.listen(0, '127.0.0.1', () => {
-  serve({
-    port: (server.address() as AddressInfo).port,
-    publish: (topic, data) => void channelOf(topic).broadcast(data, topic),
-  })
-})
+  createResponse(request, { serializer: String }, (session) => {
+    channelOf(topicOf(request.url)).register(session)
+  }),
+)
+
+serve({ port, publish: (topic, data) => void channelOf(topic).broadcast(data, topic) })
