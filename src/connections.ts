@@ -13,7 +13,7 @@ import { comeBack, Refusal } from './refusal'
 import type { Registry } from './registry'
 import type { Replay } from './replay'
 import type { Revocation } from './revocation'
-import { Same } from './shared'
+import { Same } from './same'
 
 /** Between two slices of a drain, in milliseconds. */
 const slice = 50

@@ -9,8 +9,8 @@
 import { hostname } from 'node:os'
 import { and, eq, inArray, lt, notInArray, sql } from 'drizzle-orm'
 import { isBusy, type Store } from './db'
+import { bootId } from './db/boot'
 import { connection, lease, meta, node } from './db/schema'
-import { bootId } from './log/sqlite'
 
 /** A connection as it stands in the database. */
 export type ConnectionRecord = typeof connection.$inferSelect

@@ -7,7 +7,7 @@
  */
 import type { Interest } from './interest'
 import type { LogEvent } from './log'
-import { isMark } from './log/contract'
+import { firstAfter, isMark } from './log/contract'
 import { encode } from './sse'
 import type { Topic } from './topic'
 import { deletionOf, liveFrame } from './wire'
@@ -306,16 +306,4 @@ const newline = 10
 function isPassing(framed: Framed, interest: Interest): boolean {
   if (framed.superseded || framed.kind === 'signal' || isMark(framed)) return false
   return interest.wants(framed.topic)
-}
-
-/** Where the events after a number begin, by halving. */
-function firstAfter(events: readonly Framed[], seq: number): number {
-  let low = 0
-  let high = events.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((events[middle] as Framed).seq > seq) high = middle
-    else low = middle + 1
-  }
-  return low
 }

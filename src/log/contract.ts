@@ -147,6 +147,18 @@ export function eventOf(entry: Entry, seq: number): LogEvent {
   return { topic, kind, form, key, data, at, audience, seq }
 }
 
+/** Where in a list in their order the events after a number begin, by halving. */
+export function firstAfter(events: readonly { seq: number }[], seq: number): number {
+  let low = 0
+  let high = events.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((events[middle] as { seq: number }).seq > seq) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
 /** Whether it is a mark, which no reader is sent. */
 export function isMark({ form }: Pick<Entry, 'form'>): boolean {
   return form === 'end' || form === 'begin'

@@ -4,6 +4,7 @@ import {
   type Entry,
   endKey,
   eventOf,
+  firstAfter,
   isMark,
   type Keep,
   type Log,
@@ -47,7 +48,7 @@ class MemoryLog implements Log {
       const key = entry.kind === 'signal' ? null : entry.key
       const kept = key === null ? undefined : shelf.keys.get(key)
       if (kept && entry.kind === 'log') return { seq: kept.seq, fresh: false }
-      if (kept) shelf.events.splice(startAfter(shelf.events, kept.seq - 1), 1)
+      if (kept) shelf.events.splice(firstAfter(shelf.events, kept.seq - 1), 1)
       const event = eventOf(entry, ++this.#head)
       event.key = key
       if (entry.kind === 'signal') this.#signals.push(event)
@@ -64,7 +65,7 @@ class MemoryLog implements Log {
     const found: LogEvent[] = []
     for (const topic of this.#named(topics)) {
       const events = this.#shelves.get(topic)?.events ?? []
-      for (let i = startAfter(events, after); i < events.length; i++) {
+      for (let i = firstAfter(events, after); i < events.length; i++) {
         const event = events[i] as LogEvent
         if (event.kind !== 'signal') found.push(event)
       }
@@ -162,16 +163,4 @@ class MemoryLog implements Log {
     }
     return named
   }
-}
-
-/** Where the events after a number begin, by halving: a topic's events are in order. */
-function startAfter(events: LogEvent[], after: number): number {
-  let low = 0
-  let high = events.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((events[middle] as LogEvent).seq > after) high = middle
-    else low = middle + 1
-  }
-  return low
 }

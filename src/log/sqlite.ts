@@ -1,6 +1,6 @@
 import type { Database, Statement } from 'bun:sqlite'
-import { readFileSync } from 'node:fs'
 import { type Ground, isBusy, openGround, patiently } from '../db'
+import { bootId } from '../db/boot'
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
@@ -568,13 +568,4 @@ function epochOf(client: Database): string {
       return renewed
     })
     .immediate()
-}
-
-/** The identity of this start of the machine; where there is none, one that never changes. */
-export function bootId(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
-  } catch {
-    return 'unknown'
-  }
 }
