@@ -34,7 +34,7 @@ const ofLogs = numbers((n) => n % 4 > 0 && n % 5 > 0)
 const ofSignals = numbers((n) => n % 4 > 0 && n % 5 === 0)
 
 describe('a worker process without a server', () => {
-  test(`publishes ${each} events of every kind to the viewers of another, in order, between that one’s own ${each}`, async () => {
+  test(`D-24 publishes ${each} events of every kind to the viewers of another, in order, between that one’s own ${each}`, async () => {
     const database = temporary()
     const [viewed, worker] = await Promise.all([
       startNode({ database }),
