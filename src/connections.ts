@@ -63,13 +63,14 @@ export class Connections {
       throw new Refusal(403, 'Your access to this stream has ended; reload the page.')
     }
     const now = Date.now()
-    const interest = delivery.interest(options.topics)
+    const { ended = none, open = none } = options
+    const interest = delivery.interest(options.topics, ended, open)
     const connection = new Connection({
       interest,
       place: this.#reserve(address, viewer),
       life: this.#life,
-      ended: options.ended ?? none,
-      open: options.open ?? none,
+      ended,
+      open,
       aside: options.aside ?? none,
       first: options.first ?? none,
       cursor: cursorOf(request),

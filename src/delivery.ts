@@ -91,13 +91,12 @@ export class Delivery {
     return sum
   }
 
-  /** The interest in these topics; the same for all who have it. */
-  interest(topics: readonly Pattern[]): Interest {
+  /** The interest in these topics; the same for all of a group. */
+  interest(topics: readonly Pattern[], ended: readonly Topic[], open: readonly Topic[]): Interest {
     const [first] = topics
-    const known = topics.length === 1 && first ? this.#groups.get(first)?.interest : undefined
-    if (known) return known
-    const made = new Interest(topics)
-    return this.#groups.get(made.name)?.interest ?? made
+    const made = topics.length === 1 && first ? undefined : new Interest(topics)
+    const group = this.#groups.get(nameOf(made?.name ?? (first as string), ended, open))
+    return group?.interest ?? made ?? new Interest(topics)
   }
 
   /** Counts a connection in. It gets events once it has {@link join}ed. */
@@ -112,7 +111,7 @@ export class Delivery {
 
   /** Counts a connection out. */
   remove(connection: Connection): void {
-    const group = this.#groups.get(nameOf(connection))
+    const group = this.#groups.get(groupOf(connection))
     if (group?.live.delete(connection)) this.#dispose(group)
     else if (!this.#behind.delete(connection)) return
     this.active--
@@ -246,7 +245,7 @@ export class Delivery {
   #writeTo(id: string, framed: Framed, before: number): void {
     for (const connection of this.connections()) {
       if (connection.record.id !== id) continue
-      const group = this.#groups.get(nameOf(connection))
+      const group = this.#groups.get(groupOf(connection))
       if (group) this.#flushWhole(group, before)
       if (group?.live.has(connection)) {
         this.#write(group, connection, joined([framed]), 1)
@@ -318,7 +317,7 @@ export class Delivery {
 
   #groupFor(connection: Connection, open: readonly Pattern[]): Group {
     const { interest, aside } = connection
-    const name = nameOf(connection)
+    const name = groupOf(connection)
     let group = this.#groups.get(name)
     if (group) return group
     group = new Group(name, interest, open, aside)
@@ -385,9 +384,13 @@ export class Delivery {
 }
 
 /** Of a group: those with the same interest, and the same word of the app on what of it has ended. */
-function nameOf({ interest, endedBefore, openBefore }: Connection): string {
-  if (endedBefore.length === 0 && openBefore.length === 0) return interest.name
-  return [interest.name, endedBefore.join('\n'), openBefore.join('\n')].join('\n\n')
+function nameOf(interest: string, ended: readonly Topic[], open: readonly Topic[]): string {
+  if (ended.length === 0 && open.length === 0) return interest
+  return [interest, ended.join('\n'), open.join('\n')].join('\n\n')
+}
+
+function groupOf({ interest, endedBefore, openBefore }: Connection): string {
+  return nameOf(interest.name, endedBefore, openBefore)
 }
 
 const none: ReadonlySet<Group> = new Set()

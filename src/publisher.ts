@@ -11,7 +11,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Html } from './html'
 import type { Limits } from './limits'
 import type { Appended, Entry, Form, Kind, Log, Tx } from './log'
-import { isMark } from './log/contract'
+import { isMark, nameOf } from './log/contract'
 import type { Middlewares } from './middleware'
 import { outsidePages } from './page'
 import { Patch } from './swap'
@@ -164,8 +164,7 @@ export class Publisher {
   /** Renders, and has it go through the middleware of the topic, as one. */
   #begin({ topic, kind, form, key }: Destination, content: Content): Rendered | Promise<Rendered> {
     const middlewares = this.#middlewares
-    const isMarked = form === 'end' || form === 'begin'
-    if (isMarked || !middlewares?.has(topic)) {
+    if (isMark({ form }) || !middlewares?.has(topic)) {
       return typeof content === 'function' ? this.#render(topic, content) : content
     }
     const pass = (rendered: Rendered) =>
@@ -371,10 +370,6 @@ function isRendering(topic: Topic): boolean {
     if (!at.over && at.topic === topic) return true
   }
   return false
-}
-
-function nameOf({ topic, key }: Entry): string {
-  return `${topic}\n${key}`
 }
 
 function settleAll(batch: Waiting[], places: Appended[]): void {

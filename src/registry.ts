@@ -8,9 +8,10 @@
 
 import { hostname } from 'node:os'
 import { and, eq, inArray, lt, notInArray, sql } from 'drizzle-orm'
-import { isBusy, type Store } from './db'
+import { isBusy, patiently, type Store } from './db'
 import { bootId } from './db/boot'
 import { connection, lease, meta, node } from './db/schema'
+import type { Awaitable } from './log'
 
 /** A connection as it stands in the database. */
 export type ConnectionRecord = typeof connection.$inferSelect
@@ -139,7 +140,11 @@ export class Registry {
    *
    * @param onLost called when this node was held up for so long that another one took it
    */
-  take(name: string, onLost: () => void = () => {}): boolean {
+  take(name: string, onLost: () => void = () => {}): Awaitable<boolean> {
+    return patiently(() => this.#take(name, onLost))
+  }
+
+  #take(name: string, onLost: () => void): boolean {
     if (this.#closed) return false
     const now = Date.now()
     const taken = this.#store.own.transaction(
@@ -162,13 +167,16 @@ export class Registry {
   }
 
   /** Gives the lease of that name back. */
-  release(name: string): void {
+  release(name: string): Awaitable<void> {
     this.#held.delete(name)
-    if (this.#closed) return
-    this.#store.own
-      .delete(lease)
-      .where(and(eq(lease.name, name), eq(lease.node, this.node)))
-      .run()
+    return patiently(() => {
+      // By then it may be held again, or the node be gone with all it held.
+      if (this.#closed || this.#held.has(name)) return
+      this.#store.own
+        .delete(lease)
+        .where(and(eq(lease.name, name), eq(lease.node, this.node)))
+        .run()
+    })
   }
 
   /** A value kept in the database, made by the first process that asks. */

@@ -7,7 +7,7 @@
  */
 import type { Interest } from './interest'
 import type { LogEvent } from './log'
-import { firstAfter, isMark } from './log/contract'
+import { firstAfter, isMark, nameOf } from './log/contract'
 import { encode } from './sse'
 import type { Topic } from './topic'
 import { deletionOf, liveFrame } from './wire'
@@ -91,8 +91,7 @@ export class Ring {
     const framed = framedOf(event, segment, from, this.#end)
     segment.events.push(framed)
     this.#count++
-    const name = nameOf(event)
-    if (name) this.#supersede(name, framed)
+    if (event.kind === 'state') this.#supersede(nameOf(event), framed)
     return framed
   }
 
@@ -111,7 +110,7 @@ export class Ring {
       const framed = framedOf(event, segment, from, end)
       segment.events.push(framed)
       const name = nameOf(event)
-      if (name && !this.#states.has(name)) this.#states.set(name, framed)
+      if (event.kind === 'state' && !this.#states.has(name)) this.#states.set(name, framed)
     })
     if (events.length > 0) this.#segments.unshift(segment)
     this.#count += events.length
@@ -239,11 +238,6 @@ function framedOf(event: LogEvent, { slab, used }: Segment, from: number, end: n
   const { seq, topic, kind, form, audience = null } = event
   const [to, superseded, prefix] = [used, false, undefined]
   return { seq, topic, kind, form, audience, slab, from, to, end, superseded, prefix }
-}
-
-/** What a newer state supersedes. */
-function nameOf({ kind, topic, key }: LogEvent): string | undefined {
-  return kind === 'state' ? `${topic}\n${key}` : undefined
 }
 
 /** The frames as one chunk: the stretch of the slab where they lie one behind the other, else a copy. */

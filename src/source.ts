@@ -175,7 +175,7 @@ export class Run<Item> {
     try {
       if (!(await ready())) return
       while (!signal.aborted) {
-        leased = registry.take(name, () => this.#leave())
+        leased = await registry.take(name, () => this.#leave())
         if (leased) break
         await sleep(patience, signal)
       }

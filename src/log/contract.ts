@@ -141,6 +141,11 @@ export function keyOf({ kind, key }: Entry): string | null {
   return kind === 'signal' ? null : key
 }
 
+/** A topic and key as one text: what a newer state of it supersedes. */
+export function nameOf({ topic, key }: Pick<Entry, 'topic' | 'key'>): string {
+  return `${topic}\n${key}`
+}
+
 /** An entry with its number. Written out, for each event comes through here. */
 export function eventOf(entry: Entry, seq: number): LogEvent {
   const { topic, kind, form, key, data, at, audience = null } = entry

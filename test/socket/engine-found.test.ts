@@ -143,6 +143,38 @@ describe('found in the engine', () => {
     expect(await kept(again.hub, 'room:1')).toEqual(['first', 'late'])
   })
 
+  test('C-12 a source that begins and stops while another process has the lock neither fails nor keeps its lease', async () => {
+    const database = temporary()
+    const { hub, url, errors } = serve({ database, limits: { grace: 1 } })
+    const child = await new Child(database).ready()
+    const rows = hub.db.$client.query('select name from hw_lease')
+    new MultiStreamManager<{ id: string }>(hub, {
+      name: 'job',
+      getEntity: (id) => ({ id }),
+      guard: 'public',
+    }).register({
+      name: 'ticks',
+      kind: 'log',
+      source: async function* (_, { signal }) {
+        yield 1
+        await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      },
+      render: (n: number) => `<li>${n}</li>`,
+    })
+    const first = child.tell({ lock: 400 })
+    await settled(() => isLocked(hub))
+    const client = await connect(`${url}/stream/job/ticks?id=1`)
+    await client.until(() => client.events.length > 0, 10_000)
+    expect(client.events.map(({ data }) => data.includes('<li'))).toEqual([true])
+    await first
+    const second = child.tell({ lock: 400 })
+    await settled(() => isLocked(hub))
+    client.cut()
+    await second
+    await settled(() => rows.all().length === 0)
+    expect(errors).toEqual([])
+  })
+
   test('C-23 connections to the same topics are told their own end, by the app’s word on each', async () => {
     const { hub, url } = serve({ database: temporary() })
     const active = new Set(['1'])
