@@ -1,6 +1,6 @@
 import type { Awaitable, Keep, Kind } from './log'
 import { ByPattern, type Rank } from './patterns'
-import type { Snapshot } from './replay'
+import type { Snapshot } from './snapshots'
 import type { Topic } from './topic'
 
 /** Who may follow a topic: holders of a signed address, everybody, or whom the function says. */

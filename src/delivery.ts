@@ -28,7 +28,7 @@ export interface DeliveryEvents {
   /** A connection takes no more. */
   onLag(connection: Connection): void
   /** A connection is not live, and can be sent what it lacks. */
-  onBehind(connection: Connection): void
+  onCatchUp(connection: Connection): void
   onBeat(): void
 }
 
@@ -40,10 +40,10 @@ export class Delivery {
   #epoch: string
   #limits: Limits
   #events: DeliveryEvents
-  /** How many connections there are. They stand either in a group or behind. */
+  /** How many connections there are. They are either in a group or catch up. */
   active = 0
   /** Connections that are not live: they catch up. */
-  #behind = new Set<Connection>()
+  #catchingUp = new Set<Connection>()
   #viewers = new Map<Pattern, number>()
   #groups = new Map<string, Group>()
   #byTopic = new Map<Pattern, Set<Group>>()
@@ -76,7 +76,7 @@ export class Delivery {
   /** All open connections, live or catching up. */
   *connections(): Generator<Connection> {
     for (const { live } of this.#groups.values()) yield* live
-    yield* this.#behind
+    yield* this.#catchingUp
   }
 
   /** Topics and patterns that somebody follows. */
@@ -102,7 +102,7 @@ export class Delivery {
   /** Counts a connection in. It gets events once it has {@link join}ed. */
   admit(connection: Connection): void {
     this.active++
-    this.#behind.add(connection)
+    this.#catchingUp.add(connection)
     this.#beating ??= setInterval(() => this.#beat(), this.#limits.heartbeat)
     for (const topic of connection.interest.topics) {
       this.#viewers.set(topic, (this.#viewers.get(topic) ?? 0) + 1)
@@ -113,7 +113,7 @@ export class Delivery {
   remove(connection: Connection): void {
     const group = this.#groups.get(groupOf(connection))
     if (group?.live.delete(connection)) this.#dispose(group)
-    else if (!this.#behind.delete(connection)) return
+    else if (!this.#catchingUp.delete(connection)) return
     this.active--
     this.#past += connection.record.events
     if (this.active === 0) {
@@ -144,7 +144,7 @@ export class Delivery {
     if (before.over) return this.#finish(connection)
     // The last of them may have gone while it was written to, and its group with it.
     this.#groupFor(connection, open).live.add(connection)
-    this.#behind.delete(connection)
+    this.#catchingUp.delete(connection)
     for (const topic of open) this.#events.onViewers(topic, true)
   }
 
@@ -178,7 +178,7 @@ export class Delivery {
     for (const topic of missed?.topics ?? []) {
       for (const group of [...this.#concerned(topic)]) {
         this.#flushWhole(group)
-        this.#giveUp(group)
+        this.#disband(group)
       }
     }
     for (const event of events) this.#take(event)
@@ -217,14 +217,14 @@ export class Delivery {
       if (framed.audience !== null) this.#writeApart(group, framed, before)
       else {
         group.push(framed)
-        if (group.due > passes * this.#limits.budget) this.#giveUp(group)
+        if (group.due > passes * this.#limits.budget) this.#disband(group)
         else this.#dirty.add(group)
       }
     }
   }
 
   #countDropped({ topic, audience }: Framed): void {
-    for (const { interest, record } of this.#behind) {
+    for (const { interest, record } of this.#catchingUp) {
       const wants = topic === everyone || interest.wants(topic)
       if (wants && audience !== `!${record.id}`) this.dropped++
     }
@@ -277,14 +277,14 @@ export class Delivery {
   }
 
   /** More is due than can be written: they get it as readers of the ring and the log, each at its own speed. */
-  #giveUp(group: Group): void {
+  #disband(group: Group): void {
     const reached = group.reached ?? this.position
     this.dropped += group.signals * group.live.size
     for (const connection of [...group.live]) {
       connection.cursor = reached
       group.live.delete(connection)
-      this.#behind.add(connection)
-      this.#events.onBehind(connection)
+      this.#catchingUp.add(connection)
+      this.#events.onCatchUp(connection)
     }
     this.#dispose(group)
   }
@@ -304,13 +304,13 @@ export class Delivery {
 
   #lag(connection: Connection, drained: Promise<unknown>): void {
     connection.record.state = 'lagging'
-    this.#behind.add(connection)
+    this.#catchingUp.add(connection)
     this.#events.onLag(connection)
     const resume = () => {
       // The promise also resolves when the connection dies.
       if (connection.ended) return
       connection.record.state = 'open'
-      this.#events.onBehind(connection)
+      this.#events.onCatchUp(connection)
     }
     drained.then(resume, resume)
   }

@@ -103,7 +103,7 @@ export class Hub {
       events: {
         onViewers: (topic, viewed) => this.#viewers(topic, viewed),
         onLag: ({ record }) => this.registry.write(record),
-        onBehind: (connection) => this.#replay.resume(connection),
+        onCatchUp: (connection) => this.#replay.resume(connection),
         onBeat: () => this.#connections.beat(),
       },
     })

@@ -11,34 +11,20 @@ import type { Connection } from './connection'
 import type { Delivery } from './delivery'
 import type { Interest } from './interest'
 import type { Limits } from './limits'
-import type { Awaitable, Kind, Log, LogEvent } from './log'
-import { isMark, type Missed } from './log/contract'
-import type { Rendered } from './publisher'
+import type { Awaitable, Log, LogEvent } from './log'
+import { all, then } from './log/awaitable'
+import type { Missed } from './log/contract'
 import type { Slice } from './ring'
 import { Shared } from './shared'
-import { encode, frame, idOnly } from './sse'
+import { type Declared, Snapshots } from './snapshots'
+import { encode, idOnly } from './sse'
 import { asPattern, type Pattern, type Topic } from './topic'
-import { eventId, replayFrame, seqOf, snapshotFrame } from './wire'
-
-/** How a topic as it stands is made, when the app says so. */
-export type Snapshot = (topic: Topic) => Awaitable<Rendered>
-
-/** What the app has declared of a topic, as far as catching up needs it. */
-export type Declared = (topic: Topic) => { kind: Kind; snapshot: Snapshot | undefined }
+import { eventId, replayFrame, seqOf } from './wire'
 
 /** What a step came to: the connection is live, a slice was written, or there is more to do. */
 type Step = 'arrived' | 'written' | 'on'
 
-/** What is shown of a topic, and the number up to which its events are in it. */
-interface Shown {
-  text: string
-  events: number
-  upTo: number
-}
-
-const nothing: Shown = { text: '', events: 0, upTo: 0 }
-
-/** How long snapshots and slices are given to several readers, in milliseconds; what is in them may be given up meanwhile. */
+/** How long slices are given to several readers, and nothing is taken over again that was too much, in milliseconds. */
 const keeping = 1_000
 
 interface Reader {
@@ -81,9 +67,7 @@ export class Replay {
   #pumping: ReturnType<typeof setImmediate> | undefined
   /** Until when the ring takes nothing over from the log, because it was too much or not whole. */
   #coolUntil = 0
-  /** Snapshots for readers who show nothing, and for those who may show what is no longer so. */
-  #forNew = new Shared<Shown>(1_000, keeping)
-  #forReturning = new Shared<Shown>(1_000, keeping)
+  #snapshots: Snapshots
   #slices = new Shared<Slice>(64, keeping)
 
   constructor(options: {
@@ -98,6 +82,7 @@ export class Replay {
     this.#limits = options.limits
     this.#declared = options.declared
     this.#onError = options.onError
+    this.#snapshots = new Snapshots(options)
   }
 
   /** Begins with a connection that has just opened. Its first slice is written in this turn. */
@@ -156,18 +141,14 @@ export class Replay {
   /** Frees what it keeps. */
   close(): void {
     clearImmediate(this.#pumping)
-    for (const kept of [this.#forNew, this.#forReturning, this.#slices]) kept.clear()
+    this.#snapshots.close()
+    this.#slices.clear()
   }
 
   /** Forgets what was kept of topics that have changed. */
   forget(events: readonly LogEvent[], missed?: Missed): void {
-    for (const { topic } of events) this.#forgetTopic(topic)
-    for (const topic of missed?.topics ?? []) this.#forgetTopic(topic)
-  }
-
-  #forgetTopic(topic: Topic): void {
-    this.#forNew.delete(topic)
-    this.#forReturning.delete(topic)
+    for (const { topic } of events) this.#snapshots.forget(topic)
+    for (const topic of missed?.topics ?? []) this.#snapshots.forget(topic)
   }
 
   /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
@@ -260,7 +241,7 @@ export class Replay {
     const head = this.#delivery.position
     const [topic] = snapshots
     if (topic !== undefined) {
-      return then(this.#snapshot(topic, reader.isReturning), ({ text, events, upTo }) => {
+      return then(this.#snapshots.of(topic, reader.isReturning), ({ text, events, upTo }) => {
         snapshots.delete(topic)
         // What another process has appended may be in it, and is to be told before the reader is live.
         if (upTo > this.#delivery.position) this.#log.head()
@@ -433,74 +414,6 @@ export class Replay {
     reader.slice = nextSlice
     return 'written'
   }
-
-  /** @param returning whether the reader may show something that is no longer so */
-  #snapshot(topic: Topic, returning: boolean): Awaitable<Shown> {
-    const { kind, snapshot } = this.#declared(topic)
-    if (kind === 'signal') return nothing
-    // What the app makes may be another the next time.
-    if (snapshot) {
-      this.#log.head()
-      const { position } = this.#delivery
-      return then(this.#make(topic, returning), (made) => {
-        return { ...made, upTo: Math.max(made.upTo, position) }
-      })
-    }
-    const shared = returning ? this.#forReturning : this.#forNew
-    const kept = shared.get(topic)
-    if (kept) return { ...kept, upTo: Math.max(kept.upTo, this.#delivery.position) }
-    // What is not heard yet could be given up already: then it is in no snapshot and comes in no replay.
-    this.#log.head()
-    const { position } = this.#delivery
-    return then(this.#make(topic, returning), (made) => {
-      const shown = { ...made, upTo: Math.max(made.upTo, position) }
-      // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
-      if (this.#delivery.position === position) shared.set(topic, shown)
-      return shown
-    })
-  }
-
-  #make(topic: Topic, returning: boolean): Awaitable<Shown> {
-    const { kind, snapshot } = this.#declared(topic)
-    if (kind === 'log' && !snapshot) {
-      return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
-        events.length === 0 && !returning ? nothing : this.#reset(topic, events),
-      )
-    }
-    return then(kind === 'state' ? this.#states(topic) : [], (all) => {
-      const events = all.filter((event) => !isMark(event))
-      if (events.length > 0 || !snapshot) return this.#frames(events)
-      return then(snapshot(topic), (content) => {
-        if (content === null || content === undefined || content === false) return nothing
-        const data = typeof content === 'string' ? content : content.html
-        const event = typeof content === 'string' ? topic : undefined
-        return { text: frame({ event, data }), events: 1, upTo: 0 }
-      })
-    })
-  }
-
-  /** What stands in the slots in one event, patches one by one. */
-  #reset(topic: Topic, events: LogEvent[]): Shown {
-    const patches = this.#frames(events.filter(({ form }) => form === 'patch'))
-    const items = events.filter(({ form }) => form !== 'patch')
-    const upTo = events.at(-1)?.seq ?? 0
-    if (items.length === 0 && patches.events > 0) return { ...patches, upTo }
-    return { text: snapshotFrame(topic, items) + patches.text, events: patches.events + 1, upTo }
-  }
-
-  /** Frames of a snapshot have no id: the reader is not there yet. */
-  #frames(events: LogEvent[]): Shown {
-    const frames = events.map((event) => replayFrame({ ...event, kind: 'signal' }, this.#log.epoch))
-    return { text: frames.join(''), events: events.length, upTo: events.at(-1)?.seq ?? 0 }
-  }
-
-  /** The newest of each key, however many there are. */
-  #states(topic: Topic, after = 0): Awaitable<LogEvent[]> {
-    return then(this.#log.read({ topics: [topic], after, limit: page }), (events) => {
-      if (events.length < page) return events
-      return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
-    })
-  }
 }
 
 /** Those of its topics that may still change, by the log and by the app's word. */
@@ -517,14 +430,4 @@ function take(reader: Reader): string {
   reader.opening = ''
   reader.waiting = 0
   return opening
-}
-
-function all<T>(values: Awaitable<T>[]): Awaitable<T[]> {
-  const isLater = values.some((value) => value instanceof Promise)
-  return isLater ? Promise.all(values) : (values as T[])
-}
-
-/** Goes on at once with a value, later with a promise: a driver on this machine costs no turn. */
-function then<T, R>(value: Awaitable<T>, next: (value: T) => Awaitable<R>): Awaitable<R> {
-  return value instanceof Promise ? value.then(next) : next(value)
 }

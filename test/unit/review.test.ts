@@ -390,7 +390,7 @@ describe('delivery', () => {
       epoch: 'e',
       position: 0,
       limits: defaults,
-      events: { onViewers: nothing, onLag: nothing, onBehind: nothing, onBeat: nothing },
+      events: { onViewers: nothing, onLag: nothing, onCatchUp: nothing, onBeat: nothing },
     })
     const [a, b] = [viewer(), viewer()]
     opened(delivery, (it) => {
