@@ -3,6 +3,7 @@ import type { Place } from './admission'
 import type { Interest } from './interest'
 import type { ConnectionRecord } from './registry'
 import { comment, encode, retryHint } from './sse'
+import type { Subscriptions } from './subscriptions'
 import type { Topic } from './topic'
 
 /** Why a connection ended, as it stands in the registry. */
@@ -20,6 +21,8 @@ export interface Opening {
   open: readonly Topic[]
   /** Topics that do not keep it open when all others have ended. */
   aside: readonly Topic[]
+  /** Of a page's connection: its addresses, which begin and end one by one. */
+  subscriptions?: Subscriptions | undefined
   /** Frames that are sent before anything else. */
   first: readonly string[]
   /** The event id up to which the reader has everything. */
@@ -62,7 +65,8 @@ const headers = {
  */
 export class Connection {
   readonly record: ConnectionRecord
-  readonly interest: Interest
+  interest: Interest
+  readonly subscriptions: Subscriptions | undefined
   readonly place: Place
   readonly endedBefore: readonly Topic[]
   readonly openBefore: readonly Topic[]
@@ -80,6 +84,7 @@ export class Connection {
     ended,
     open,
     aside,
+    subscriptions,
     first,
     cursor,
     record,
@@ -88,6 +93,7 @@ export class Connection {
     life,
   }: Opening) {
     this.interest = interest
+    this.subscriptions = subscriptions
     this.place = place
     this.#life = life
     this.endedBefore = ended

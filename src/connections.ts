@@ -3,17 +3,19 @@
  * registry, ended when access is taken or the hub drains.
  */
 import { Admission, type Place } from './admission'
-import { Connection, type Life, type Reason } from './connection'
+import { Connection, type Life, type Opening, type Reason } from './connection'
 import type { Delivery } from './delivery'
-import type { Connect } from './door'
+import type { Connect, ConnectPage } from './door'
 import { type ConnectionDetails, type ConnectionHooks, detailsOf, isolate } from './hooks'
 import { drawRetry, type Limits } from './limits'
+import { tooMany } from './order'
 import { addressOf, urlOf } from './origin'
 import { comeBack, Refusal } from './refusal'
 import type { Registry } from './registry'
 import type { Replay } from './replay'
 import type { Revocation } from './revocation'
 import { Same } from './same'
+import { openFrame, type Refused, refusedFrame, Subscriptions } from './subscriptions'
 
 /** Between two slices of a drain, in milliseconds. */
 const slice = 50
@@ -38,6 +40,8 @@ export class Connections {
   /** Whether new ones are refused. */
   closing = false
   #options: ConnectionsOptions
+  /** Those of pages, by id. */
+  #pages = new Map<string, Connection>()
   #admission: Admission
   #texts = new Same(1_000)
   #life: Life = {
@@ -56,15 +60,85 @@ export class Connections {
    * @throws Refusal when access was taken, there are too many, or the hub is closing.
    */
   open(request: Request, options: Connect): Response {
-    const { limits, proxies, registry, delivery, revocation } = this.#options
-    const address = addressOf(request, options.server, proxies)
-    const { viewer } = options
-    if (revocation.refuses(viewer ?? null, options.topics, options.ended)) {
-      throw new Refusal(403, 'Your access to this stream has ended; reload the page.')
+    const { delivery, revocation } = this.#options
+    const { viewer = null, topics, ended = none, open = none } = options
+    if (revocation.refuses(viewer, topics, ended)) throw new Refusal(403, revoked)
+    return this.#respond(request, {
+      ...options,
+      id: crypto.randomUUID(),
+      interest: delivery.interest(topics, ended, open),
+      cursor: cursorOf(request),
+    })
+  }
+
+  /**
+   * Opens the connection of a page, or changes what one follows.
+   *
+   * @throws Refusal when that connection is not here, there are too many, or the hub is closing.
+   */
+  page(request: Request, page: ConnectPage, id: string | undefined): Response {
+    const { limits, delivery } = this.#options
+    const { viewer, server } = page
+    const subscriptions = new Subscriptions()
+    subscriptions.add(page.granted)
+    const refused = [...page.refused, ...this.#refuse(subscriptions, viewer)]
+    if (id !== undefined) return this.#change(id, page, subscriptions, refused)
+    if (subscriptions.size === 0) return noneOf(refused)
+    const interest = delivery.interestOfPage(subscriptions.topics)
+    const { topics } = interest
+    const own = { id: crypto.randomUUID(), kind: 'page', cursor: undefined }
+    const first = [openFrame(own.id, limits.heartbeat)]
+    if (refused.length > 0) first.push(refusedFrame(refused))
+    return this.#respond(request, {
+      ...own,
+      viewer,
+      server,
+      topics,
+      interest,
+      subscriptions,
+      first,
+    })
+  }
+
+  #change(
+    id: string,
+    { viewer, drop }: ConnectPage,
+    added: Subscriptions,
+    refused: readonly Refused[],
+  ): Response {
+    const { limits, delivery } = this.#options
+    const connection = this.#pages.get(id)
+    const { subscriptions } = connection ?? {}
+    if (!connection || !subscriptions || connection.record.viewer !== (viewer ?? null)) {
+      throw new Refusal(404, 'This connection is not here any more; open a new one.')
     }
+    const asked = added.take()
+    const twice = asked.find((one) => subscriptions.knows(one.id) && !drop.includes(one.id))
+    if (twice) throw new Refusal(400, `The id "${twice.id}" is in use; take another.`)
+    const left = subscriptions.size - drop.filter((one) => subscriptions.knows(one)).length
+    if (left + asked.length > limits.addresses) throw tooMany(limits.addresses)
+    subscriptions.drop(drop)
+    subscriptions.add(asked)
+    delivery.change(connection)
+    return Response.json({ refused }, { headers: unkept })
+  }
+
+  /** Drops those to which access was taken. */
+  #refuse(subscriptions: Subscriptions, viewer: string | null | undefined): Refused[] {
+    const { revocation } = this.#options
+    return subscriptions.refuse(({ topics, ended }) =>
+      revocation.refuses(viewer ?? null, topics, ended) ? revoked : undefined,
+    )
+  }
+
+  #respond(
+    request: Request,
+    options: Connect & Pick<Opening, 'interest' | 'subscriptions' | 'cursor'> & { id: string },
+  ): Response {
+    const { limits, proxies, registry } = this.#options
+    const { viewer, interest, ended = none, open = none } = options
+    const address = addressOf(request, options.server, proxies)
     const now = Date.now()
-    const { ended = none, open = none } = options
-    const interest = delivery.interest(options.topics, ended, open)
     const connection = new Connection({
       interest,
       place: this.#reserve(address, viewer),
@@ -72,11 +146,12 @@ export class Connections {
       ended,
       open,
       aside: options.aside ?? none,
+      subscriptions: options.subscriptions,
       first: options.first ?? none,
-      cursor: cursorOf(request),
+      cursor: options.cursor,
       retry: drawRetry(limits.retry),
       record: {
-        id: crypto.randomUUID(),
+        id: options.id,
         node: registry.node,
         kind: options.kind,
         topics: interest.is(options.topics)
@@ -117,7 +192,7 @@ export class Connections {
       // What was published before reaches them.
       delivery.flush()
       for (const connection of [...delivery.connections()]) {
-        if (this.#isRevoked(connection)) connection.end('revoked')
+        this.#revoke(connection)
       }
     } catch (error) {
       onError(error)
@@ -151,12 +226,15 @@ export class Connections {
     // Before it can end again.
     this.#tell(hooks.onConnect, connection)
     // Meanwhile, perhaps.
-    if (this.#isRevoked(connection)) connection.end('revoked')
-    else replay.open(connection)
+    this.#revoke(connection)
+    if (connection.ended) return
+    if (connection.subscriptions) this.#pages.set(connection.record.id, connection)
+    replay.open(connection)
   }
 
   #ended(connection: Connection, reason: Reason): void {
     const { registry, delivery, hooks } = this.#options
+    this.#pages.delete(connection.record.id)
     connection.place.free()
     delivery.remove(connection)
     registry.write(connection.record)
@@ -178,9 +256,30 @@ export class Connections {
     return this.#admission.reserve(address, viewer)
   }
 
-  #isRevoked({ interest, endedBefore, record }: Connection): boolean {
-    return this.#options.revocation.refuses(record.viewer, interest.topics, endedBefore)
+  /** Ends a connection to which access was taken; of a page those addresses alone. */
+  #revoke(connection: Connection): void {
+    const { revocation, delivery } = this.#options
+    const { interest, endedBefore, record, subscriptions } = connection
+    if (!subscriptions) {
+      if (revocation.refuses(record.viewer, interest.topics, endedBefore)) connection.end('revoked')
+      return
+    }
+    const refused = this.#refuse(subscriptions, record.viewer)
+    if (refused.length === 0) return
+    delivery.tell(connection, refusedFrame(refused))
+    if (subscriptions.size === 0) connection.end('revoked')
+    else delivery.change(connection)
   }
+}
+
+const revoked = 'Your access to this stream has ended; reload the page.'
+const unkept = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+/** A page may follow nothing of what it asked for: why, for each. */
+function noneOf(refused: readonly Refused[]): Response {
+  const statuses = new Set(refused.map(({ status }) => status))
+  const [status = 403] = statuses
+  return Response.json({ refused }, { status: statuses.size > 1 ? 403 : status, headers: unkept })
 }
 
 /** Shared, for most connections have none of it. */

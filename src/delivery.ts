@@ -9,6 +9,7 @@ import type { LogEvent } from './log'
 import { isMark, type Missed } from './log/contract'
 import { type Framed, joined, Ring } from './ring'
 import { comment, encode, frame, idOnly } from './sse'
+import { doneFrame } from './subscriptions'
 import { isPattern, matches, type Pattern, type Topic } from './topic'
 import { eventId } from './wire'
 
@@ -29,6 +30,8 @@ export interface DeliveryEvents {
   onLag(connection: Connection): void
   /** A connection is not live, and can be sent what it lacks. */
   onCatchUp(connection: Connection): void
+  /** A page follows other topics now. */
+  onChange(connection: Connection): void
   onBeat(): void
 }
 
@@ -44,6 +47,12 @@ export class Delivery {
   active = 0
   /** Connections that are not live: they catch up. */
   #catchingUp = new Set<Connection>()
+  /** The connections of pages. */
+  #pages = new Set<Connection>()
+  /** Those of them with an address that may be over, once all that was before is written. */
+  #ending = new Set<Connection>()
+  /** Topics that one of them may know as ended. */
+  #ended = new Set<Pattern>()
   #viewers = new Map<Pattern, number>()
   #groups = new Map<string, Group>()
   #byTopic = new Map<Pattern, Set<Group>>()
@@ -99,14 +108,19 @@ export class Delivery {
     return group?.interest ?? made ?? new Interest(topics)
   }
 
+  /** The interest of a page in these topics; the same for all of a group. */
+  interestOfPage(topics: readonly Pattern[]): Interest {
+    const made = new Interest(topics)
+    return this.#groups.get(ofPages + made.name)?.interest ?? made
+  }
+
   /** Counts a connection in. It gets events once it has {@link join}ed. */
   admit(connection: Connection): void {
     this.active++
     this.#catchingUp.add(connection)
+    if (connection.subscriptions) this.#pages.add(connection)
     this.#beating ??= setInterval(() => this.#beat(), this.#limits.heartbeat)
-    for (const topic of connection.interest.topics) {
-      this.#viewers.set(topic, (this.#viewers.get(topic) ?? 0) + 1)
-    }
+    this.#countIn(connection.interest)
   }
 
   /** Counts a connection out. */
@@ -114,17 +128,67 @@ export class Delivery {
     const group = this.#groups.get(groupOf(connection))
     if (group?.live.delete(connection)) this.#dispose(group)
     else if (!this.#catchingUp.delete(connection)) return
+    this.#pages.delete(connection)
+    this.#ending.delete(connection)
     this.active--
     this.#past += connection.record.events
     if (this.active === 0) {
       clearInterval(this.#beating)
       this.#beating = undefined
     }
-    for (const topic of connection.interest.topics) {
+    this.#countOut(connection.interest)
+  }
+
+  /**
+   * The addresses of a page have become others: it follows their topics from now on. If some were added, it leaves
+   * the live ones to catch up with them.
+   */
+  change(connection: Connection): void {
+    const { subscriptions } = connection
+    if (connection.ended || !subscriptions) return
+    const before = this.#groups.get(groupOf(connection))
+    if (before) this.#flushWhole(before)
+    if (connection.ended) return
+    const wasLive = before?.live.delete(connection) ?? false
+    if (wasLive) {
+      connection.cursor = this.position
+      this.#catchingUp.add(connection)
+      this.#dispose(before as Group)
+    }
+    const { interest } = connection
+    connection.interest = this.interestOfPage(subscriptions.topics)
+    connection.record.topics = [...connection.interest.topics]
+    this.#countIn(connection.interest)
+    this.#countOut(interest)
+    this.#events.onChange(connection)
+    if (!wasLive) return
+    if (subscriptions.isAsked) this.#events.onCatchUp(connection)
+    else this.join(connection, subscriptions.open)
+  }
+
+  #countIn({ topics }: Interest): void {
+    for (const topic of topics) this.#viewers.set(topic, (this.#viewers.get(topic) ?? 0) + 1)
+  }
+
+  #countOut({ topics }: Interest): void {
+    for (const topic of topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) - 1
       if (viewers > 0) this.#viewers.set(topic, viewers)
       else if (this.#viewers.delete(topic)) this.#events.onViewers(topic, false)
     }
+  }
+
+  /** Writes something to one connection alone, after all that is due to it. */
+  tell(connection: Connection, text: string): void {
+    const group = this.#groups.get(groupOf(connection))
+    if (group) this.#flushWhole(group)
+    if (group?.live.has(connection)) this.#write(group, connection, encode(text), 0)
+    else connection.write(text)
+  }
+
+  /** Notes what a page knows as ended: it is to be told when one of these goes on. */
+  noteEnded(topics: Iterable<Pattern>): void {
+    for (const topic of topics) this.#ended.add(topic)
   }
 
   /** Which of the topics of an interest have ended, if somebody live has it. */
@@ -138,7 +202,7 @@ export class Delivery {
   /** Makes a connection live that has caught up to {@link position}. `open`: those that have not ended. */
   join(connection: Connection, open: readonly Pattern[]): void {
     if (connection.ended) return
-    if (open.length === 0) return this.#finish(connection)
+    if (open.length === 0 && !connection.subscriptions) return this.#finish(connection)
     const before = this.#groupFor(connection, open)
     this.#flushWhole(before)
     if (before.over) return this.#finish(connection)
@@ -200,6 +264,7 @@ export class Delivery {
       this.#flushGroup(group)
       if (!group.idle && group.live.size > 0) this.#dirty.add(group)
     }
+    this.#tellEnds()
     if (this.#dirty.size > 0) this.#soon()
   }
 
@@ -213,6 +278,7 @@ export class Delivery {
       return this.#writeTo(framed.audience.slice(1), framed, before)
     }
     if (event.kind === 'signal' && !isMark(event)) this.#countDropped(framed)
+    if (this.#pages.size > 0) this.#mark(framed)
     for (const group of this.#concerned(event.topic)) {
       if (framed.audience !== null) this.#writeApart(group, framed, before)
       else {
@@ -220,6 +286,33 @@ export class Delivery {
         if (group.due > passes * this.#limits.budget) this.#disband(group)
         else this.#dirty.add(group)
       }
+    }
+  }
+
+  /** Notes for pages that a topic has ended, or goes on; they are told once all that was before is written. */
+  #mark({ topic, form }: Framed): void {
+    const isEnd = form === 'end'
+    if (!isEnd && !this.#ended.delete(topic)) return
+    if (isEnd) this.#ended.add(topic)
+    for (const connection of this.#pages) {
+      if (!connection.interest.wants(topic)) continue
+      connection.subscriptions?.mark(topic, form)
+      if (isEnd) this.#ending.add(connection)
+    }
+  }
+
+  /** Tells the pages that are live which of their addresses are over. */
+  #tellEnds(): void {
+    for (const connection of this.#ending) {
+      const group = this.#groups.get(groupOf(connection))
+      const isLive = group?.live.has(connection)
+      if (isLive && !group?.idle) continue
+      this.#ending.delete(connection)
+      // Who catches up is told when it has everything.
+      const over = (isLive && connection.subscriptions?.over()) || []
+      if (over.length === 0) continue
+      this.tell(connection, doneFrame(over))
+      this.change(connection)
     }
   }
 
@@ -320,7 +413,8 @@ export class Delivery {
     const name = groupOf(connection)
     let group = this.#groups.get(name)
     if (group) return group
-    group = new Group(name, interest, open, aside)
+    const isOfPages = connection.subscriptions !== undefined
+    group = new Group(name, interest, open, { aside, isOfPages })
     this.#groups.set(name, group)
     for (const topic of interest.topics) {
       const index = isPattern(topic) ? this.#byPattern : this.#byTopic
@@ -389,8 +483,12 @@ function nameOf(interest: string, ended: readonly Topic[], open: readonly Topic[
   return [interest, ended.join('\n'), open.join('\n')].join('\n\n')
 }
 
-function groupOf({ interest, endedBefore, openBefore }: Connection): string {
+function groupOf({ interest, endedBefore, openBefore, subscriptions }: Connection): string {
+  if (subscriptions) return ofPages + interest.name
   return nameOf(interest.name, endedBefore, openBefore)
 }
+
+/** Before the name of a group of pages. */
+const ofPages = 'pages\n'
 
 const none: ReadonlySet<Group> = new Set()

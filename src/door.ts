@@ -10,8 +10,10 @@ import type { BunServer } from './connection'
 import type { Declarations, Guard } from './declarations'
 import type { Limits } from './limits'
 import type { Awaitable } from './log'
+import { readOrder, type Wanted } from './order'
 import { isForeign, urlOf } from './origin'
 import { Refusal } from './refusal'
+import type { Refused, Subscription } from './subscriptions'
 import { asPattern, isPattern, type Pattern, type Topic } from './topic'
 
 /**
@@ -70,6 +72,15 @@ export interface Connect {
   first?: readonly string[]
 }
 
+/** What a page asks for, each of its addresses having been looked at. */
+export interface ConnectPage {
+  viewer?: string | undefined
+  server?: BunServer | undefined
+  granted: readonly Subscription[]
+  refused: readonly Refused[]
+  drop: readonly string[]
+}
+
 /** What the door needs of its hub. */
 export interface DoorOptions {
   path: string
@@ -84,6 +95,8 @@ export interface DoorOptions {
   /** Who asks, if the app says so. */
   viewer: ((request: Request) => Promise<string | undefined>) | undefined
   connect: (request: Request, connect: Connect) => Response
+  /** @param connection one that the page has; else it is given one */
+  connectPage: (request: Request, page: ConnectPage, connection: string | undefined) => Response
   onRefuse: (refusal: Refusal, request: Request) => void
   onError: (error: unknown) => void
 }
@@ -110,19 +123,19 @@ export class Door {
     if (url.pathname !== path && !url.pathname.startsWith(`${path}/`)) return undefined
     const rest = url.pathname.slice(path.length + 1)
     const answer = await this.#serve(request, url, rest, server).catch((error) =>
-      this.#refuse(error, request),
+      this.#refusalOf(error, request).respond(),
     )
     return this.#share(answer, request)
   }
 
-  #refuse(error: unknown, request: Request): Response {
+  /** What is told of a failure, which is reported. */
+  #refusalOf(error: unknown, request: Request): Refusal {
     if (error instanceof Refusal) {
       this.#options.onRefuse(error, request)
-      return error.respond()
+      return error
     }
     this.#options.onError(error)
-    const reason = 'This stream could not be opened; the server has the reason.'
-    return new Refusal(500, reason).respond()
+    return new Refusal(500, 'This stream could not be opened; the server has the reason.')
   }
 
   /** Lets the pages of origins that are granted read the answer: a browser asks for that beside the request. */
@@ -142,22 +155,66 @@ export class Door {
     server: BunServer | undefined,
   ): Promise<Response> {
     if (rest.startsWith('-/') && request.method === 'HEAD') return this.#asset(rest)
-    if (request.method !== 'GET') {
-      throw new Refusal(405, `Streams are opened with GET, not ${request.method}.`, {
-        allow: 'GET',
-      })
+    const isOfPage = request.method === 'POST' && rest === ''
+    if (request.method !== 'GET' && !isOfPage) {
+      const allow = rest === '' ? 'GET, POST' : 'GET'
+      throw new Refusal(405, `Streams are opened with ${allow}, not ${request.method}.`, { allow })
     }
     if (rest.startsWith('-/')) return this.#asset(rest)
-    if (hasBody(request)) throw new Refusal(413, 'Streams take no body.')
+    if (!isOfPage && hasBody(request)) throw new Refusal(413, 'Streams take no body.')
     if (isForeign(request, this.#options)) {
       throw new Refusal(403, 'Streams are not given to pages of other sites.')
     }
+    if (isOfPage) return this.#page(request, url, server)
     const asked = await this.#ask(url, rest)
     const viewer = await this.#options.viewer?.(request)
     await this.#guard(request, url, asked, viewer)
     const { kind, entity } = asked
     const opened = await asked.open()
     return this.#options.connect(request, { kind, entity, viewer, server, ...opened })
+  }
+
+  /** Many addresses at once, for one connection. One that is refused takes none of the others down. */
+  async #page(request: Request, url: URL, server: BunServer | undefined): Promise<Response> {
+    const { connection, follow, drop } = await readOrder(request, this.#options.limits.addresses)
+    const viewer = await this.#options.viewer?.(request)
+    const found = await Promise.all(
+      follow.map((wanted) => this.#subscribe(request, url, wanted, viewer)),
+    )
+    const granted = found.filter((one) => 'topics' in one)
+    const refused = found.filter((one) => 'status' in one)
+    const page = { viewer, server, granted, refused, drop }
+    return this.#options.connectPage(request, page, connection)
+  }
+
+  async #subscribe(
+    request: Request,
+    base: URL,
+    { id, address, cursor }: Wanted,
+    viewer: string | undefined,
+  ): Promise<Subscription | Refused> {
+    const url = URL.parse(address, base) ?? base
+    // What a guard is asked about is this address, with the cookies and headers of the page.
+    const own = new Request(url, { headers: request.headers })
+    try {
+      const asked = await this.#ask(url, this.#restOf(url, base))
+      await this.#guard(own, url, asked, viewer)
+      const { topics, ended = [], open = [], aside = [], first = [] } = await asked.open()
+      const since = url.searchParams.get('since')?.slice(0, 100)
+      return { id, topics, ended, open, aside, first, cursor: cursor ?? since }
+    } catch (error) {
+      const { status, message } = this.#refusalOf(error, own)
+      return { id, status, reason: message }
+    }
+  }
+
+  #restOf({ origin, pathname }: URL, base: URL): string {
+    const { path } = this.#options
+    if (origin === base.origin && pathname === path) return ''
+    if (origin === base.origin && pathname.startsWith(`${path}/`)) {
+      return pathname.slice(path.length + 1)
+    }
+    throw new Refusal(404, `A page follows addresses under ${path}, not ${shown(pathname)}.`)
   }
 
   #asset(rest: string): Response {

@@ -18,6 +18,8 @@ export class Group {
   readonly #open: Set<Pattern>
   /** Those that have ended; publishing to one opens it again. */
   readonly #ended: Set<Pattern>
+  /** Whether its connections are of pages, whose addresses are over one by one. */
+  readonly #isOfPages: boolean
   #due: Framed[] = []
   #bytes = 0
 
@@ -26,10 +28,11 @@ export class Group {
     name: string,
     interest: Interest,
     open: readonly Pattern[],
-    aside: readonly Pattern[] = [],
+    { aside = [], isOfPages = false }: { aside?: readonly Pattern[]; isOfPages?: boolean } = {},
   ) {
     this.name = name
     this.interest = interest
+    this.#isOfPages = isOfPages
     this.#open = new Set(open)
     const counted = interest.topics.filter((topic) => !aside.includes(topic))
     this.#ended = new Set(counted.filter((topic) => !this.#open.has(topic)))
@@ -41,7 +44,7 @@ export class Group {
 
   /** Whether each of its topics has ended, and nothing is left to be written. */
   get over(): boolean {
-    return this.idle && this.#open.size === 0
+    return !this.#isOfPages && this.idle && this.#open.size === 0
   }
 
   /** Bytes that are due. */

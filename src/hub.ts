@@ -104,6 +104,7 @@ export class Hub {
         onViewers: (topic, viewed) => this.#viewers(topic, viewed),
         onLag: ({ record }) => this.registry.write(record),
         onCatchUp: (connection) => this.#replay.resume(connection),
+        onChange: ({ record }) => this.registry.move(record),
         onBeat: () => this.#connections.beat(),
       },
     })
@@ -137,6 +138,7 @@ export class Hub {
       origins,
       viewer: options.viewer && ((request) => this.viewer(request)),
       connect: (request, connect) => this.#connections.open(request, connect),
+      connectPage: (...page) => this.#connections.page(...page),
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
@@ -530,6 +532,18 @@ export class Hub {
   /** Whether a path is the hub's to answer. */
   serves(pathname: string): boolean {
     return pathname === this.path || pathname.startsWith(`${this.path}/`)
+  }
+
+  /**
+   * Names the viewer of the page that is being rendered, without saying who it is; nothing for nobody in particular.
+   * The browser runtime shares a stream only between pages with the same one. Such a page is marked as one with
+   * addresses is.
+   */
+  get viewerTag(): string | undefined {
+    const page = currentPage(this)
+    if (page?.viewer === undefined) return undefined
+    page.addressed = true
+    return this.#signer.tag(page.viewer)
   }
 
   /** The URL of a file that pages need. */

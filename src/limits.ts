@@ -18,6 +18,8 @@ export interface Limits {
   connections: number
   /** Topics, or entities, that one request may name. @default 100 */
   topics: number
+  /** Addresses that the connection of one page may follow. @default 10000 */
+  addresses: number
   /** Events that are replayed of one topic; with more the reader gets the snapshot. @default 1000 */
   replay: number
   /** Items in the snapshot of a topic of kind `log`. @default 200 */
@@ -45,6 +47,7 @@ export const defaults: Limits = {
   perViewer: 50,
   connections: 50_000,
   topics: 100,
+  addresses: 10_000,
   replay: 1_000,
   snapshot: 200,
   expires: 24 * 60 * 60 * 1_000,

@@ -61,6 +61,9 @@ export class Registry {
   #startedAt = Date.now()
   #insert
   #update
+  #rename
+  /** Of those that changed: whose topics are others now. */
+  #moved = new Set<ConnectionRecord>()
   #fresh = new Set<ConnectionRecord>()
 
   /**
@@ -101,6 +104,11 @@ export class Registry {
       })
       .where(eq(connection.id, sql.placeholder('id')))
       .prepare()
+    this.#rename = store.own
+      .update(connection)
+      .set({ topics: sql`${sql.placeholder('topics')}` })
+      .where(eq(connection.id, sql.placeholder('id')))
+      .prepare()
     this.#live()
     this.#living = setInterval(() => this.#goOnLiving(), this.#lease / 3)
     this.#living.unref()
@@ -127,6 +135,12 @@ export class Registry {
     if (this.#closed || this.#fresh.has(record)) return
     this.#changed.add(record)
     this.#writing ??= setTimeout(() => this.#writeSome(), behind)
+  }
+
+  /** Has the topics of a record written too, which are others now. */
+  move(record: ConnectionRecord): void {
+    if (!this.#fresh.has(record)) this.#moved.add(record)
+    this.write(record)
   }
 
   /** Writes what waits, if nobody else has the lock; else it goes on waiting. */
@@ -213,10 +227,14 @@ export class Registry {
     if (fresh.length + changed.length === 0) return
     this.#store.own.transaction(() => {
       for (const record of fresh) this.#insert.run({ ...record })
-      for (const { id, seenAt, events, bytes, state, reason } of changed) {
+      for (const record of changed) {
+        const { id, seenAt, events, bytes, state, reason } = record
         this.#update.run({ id, seenAt, events, bytes, state, reason })
+        if (!this.#moved.has(record)) continue
+        this.#rename.run({ id, topics: JSON.stringify(record.topics) })
       }
     })
+    for (const record of changed) this.#moved.delete(record)
     for (const record of fresh) this.#fresh.delete(record)
     for (const record of changed) this.#changed.delete(record)
   }

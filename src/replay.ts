@@ -9,7 +9,7 @@
  */
 import type { Connection } from './connection'
 import type { Delivery } from './delivery'
-import type { Interest } from './interest'
+import { Interest } from './interest'
 import type { Limits } from './limits'
 import type { Awaitable, Log, LogEvent } from './log'
 import { all, then } from './log/awaitable'
@@ -18,6 +18,8 @@ import type { Slice } from './ring'
 import { Shared } from './shared'
 import { type Declared, Snapshots } from './snapshots'
 import { encode, idOnly } from './sse'
+import { Stages } from './stages'
+import { doneFrame, followFrame, topicsOf } from './subscriptions'
 import { asPattern, type Pattern, type Topic } from './topic'
 import { eventId, replayFrame, seqOf } from './wire'
 
@@ -29,6 +31,9 @@ const keeping = 1_000
 
 interface Reader {
   connection: Connection
+  /** What it reads for now: all that its connection follows, or of a page's what it has come to. */
+  interest: Interest
+  stages: Stages | undefined
   /** Written before the next slice, and how many events are in it. */
   opening: string
   waiting: number
@@ -88,23 +93,40 @@ export class Replay {
   /** Begins with a connection that has just opened. Its first slice is written in this turn. */
   open(connection: Connection): void {
     const reader = this.#reader(connection, firstSlice)
-    const cursor = seqOf(connection.asked, this.#log.epoch)
-    // Heard now: what another process has appended may be on the page already, and must not come as if it were new.
-    const newest = cursor === undefined ? 0 : this.#log.head()
-    const usable = cursor !== undefined && (this.#log.knows?.(cursor) ?? cursor <= newest)
+    const cursor = this.#numberOf(connection.asked)
     const head = this.#delivery.position
-    connection.cursor = usable ? cursor : head
+    connection.cursor = cursor ?? head
+    // Of a page nothing is asked yet: its addresses begin one by one.
+    if (connection.subscriptions) return this.#begin(reader, () => [])
     const { interest } = connection
-    this.#begin(reader, () =>
-      usable ? this.#beyondReplay(interest, cursor, head) : this.#everyTopic(interest),
-    )
+    this.#begin(reader, () => this.#missing(interest, cursor, head))
+  }
+
+  /** The number that a cursor stands for; nothing if there is no going on from it. */
+  #numberOf(cursor: string | undefined): number | undefined {
+    const number = seqOf(cursor, this.#log.epoch)
+    if (number === undefined) return undefined
+    // Heard now: what another process has appended may be on the page already, and must not come as if it were new.
+    const newest = this.#log.head()
+    return (this.#log.knows?.(number) ?? number <= newest) ? number : undefined
+  }
+
+  /** The topics whose snapshot a reader needs that goes on from there, or begins. */
+  #missing(
+    interest: Interest,
+    cursor: number | undefined,
+    head: number,
+  ): Awaitable<readonly Topic[]> {
+    if (cursor === undefined) return this.#everyTopic(interest)
+    return this.#beyondReplay(interest, cursor, head)
   }
 
   /** Goes on with a connection that had lagged and takes bytes again. */
   resume(connection: Connection): void {
     const reader = { ...this.#reader(connection, nextSlice), isReturning: true }
-    const { interest, cursor } = connection
-    this.#begin(reader, () => this.#log.trimmed(interest.topics, cursor), { isNew: false })
+    const { topics } = reader.interest
+    const { cursor } = connection
+    this.#begin(reader, () => this.#log.trimmed(topics, cursor), { isNew: false })
   }
 
   /** @param topics asks for those that need their snapshot */
@@ -126,8 +148,12 @@ export class Replay {
   }
 
   #reader(connection: Connection, slice: number): Reader {
+    const { subscriptions } = connection
+    const stages = subscriptions && new Stages(subscriptions)
     return {
       connection,
+      interest: stages ? this.#delivery.interestOfPage(stages.topics) : connection.interest,
+      stages,
       opening: connection.takeOpening(),
       waiting: 0,
       snapshots: new Set(),
@@ -235,10 +261,11 @@ export class Replay {
   }
 
   #step(reader: Reader): Awaitable<Step> {
-    const { connection, snapshots } = reader
+    const { connection, snapshots, stages } = reader
     if (connection.ended) return 'arrived'
     connection.record.state = 'open'
-    const head = this.#delivery.position
+    const entered = stages && this.#enter(reader, stages)
+    if (entered) return entered
     const [topic] = snapshots
     if (topic !== undefined) {
       return then(this.#snapshots.of(topic, reader.isReturning), ({ text, events, upTo }) => {
@@ -249,15 +276,68 @@ export class Replay {
         return this.#join(reader, text, events)
       })
     }
+    const head = this.#bound(reader)
     if (connection.cursor < head) return this.#next(reader, head)
     return then(this.#ended(connection), (ended) => {
       // While a driver was asked, more may have been appended; the log may know more than was followed yet.
       if (this.#delivery.position > connection.cursor) return 'on'
-      const drained = this.#send(reader, idOnly(eventId(this.#log.epoch, head)), 0)
+      if (connection.subscriptions?.isAsked) return 'on'
+      const over = stages ? this.#settle(connection, stages, ended) : ''
+      const drained = this.#send(reader, over + idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
-      this.#delivery.join(connection, openOf(connection, ended))
+      const open = connection.subscriptions?.open ?? openOf(connection, ended)
+      this.#delivery.join(connection, open)
       return 'arrived'
     })
+  }
+
+  /** Up to where it may read for now: others begin there. */
+  #bound({ stages }: Reader): number {
+    return Math.min(this.#delivery.position, stages?.next ?? Number.POSITIVE_INFINITY)
+  }
+
+  /** Takes up addresses of a page that begin where the reader stands, and leaves those out that were dropped. */
+  #enter(reader: Reader, stages: Stages): Awaitable<Step> | undefined {
+    const { connection, shown } = reader
+    const { subscriptions, cursor: at } = connection
+    if (subscriptions?.isAsked) {
+      const asked = subscriptions.take().map((subscription) => {
+        const number = this.#numberOf(subscription.cursor)
+        const from = number && Math.min(number, this.#delivery.position)
+        return { subscription, from }
+      })
+      connection.cursor = stages.plan(at, asked)
+    }
+    const hasLeft = stages.leave()
+    const stage = stages.enter(connection.cursor)
+    if (!stage && !hasLeft) return undefined
+    reader.interest = this.#delivery.interestOfPage(stages.topics)
+    if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
+    const { from, isKnown } = stage
+    const first = stage.subscriptions.flatMap((one) => one.first)
+    reader.opening += followFrame(stage.subscriptions.map(({ id }) => id)) + first.join('')
+    reader.waiting += first.length
+    reader.isReturning = stage.subscriptions.some(({ cursor }) => cursor !== undefined)
+    const interest = new Interest(topicsOf(stage.subscriptions))
+    // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
+    const again = [...shown.keys()].filter((topic) => interest.wants(topic))
+    const missing = this.#missing(interest, isKnown ? from : undefined, this.#delivery.position)
+    return then(missing, (topics) => {
+      this.#plan(reader, [...new Set([...again, ...topics])])
+      return 'on' as const
+    })
+  }
+
+  /** A page has everything: what it is told of addresses that are over. */
+  #settle(connection: Connection, stages: Stages, ended: Iterable<Pattern>): string {
+    const { subscriptions } = connection
+    if (!subscriptions) return ''
+    subscriptions.settle(stages.active, new Set(ended))
+    this.#delivery.noteEnded(subscriptions.ended)
+    const over = subscriptions.over()
+    if (over.length === 0) return ''
+    this.#delivery.change(connection)
+    return doneFrame(over)
   }
 
   /** Those that are live know it already. */
@@ -272,23 +352,24 @@ export class Replay {
   }
 
   #next(reader: Reader, head: number): Awaitable<Step> {
-    const { connection, shown, slice: size } = reader
-    const { interest, cursor, record } = connection
+    const { connection, interest, shown, slice: size, stages } = reader
+    const { cursor, record } = connection
     const { ring } = this.#delivery
     const isPlain = shown.size === 0
+    const isCommon = isPlain && stages?.next === undefined
     const name = `${cursor} ${size}\n${interest.name}`
-    const shared = isPlain ? this.#slices.get(name) : undefined
+    const shared = isCommon ? this.#slices.get(name) : undefined
     if (shared) return this.#give(reader, shared, head)
     return then(isPlain ? this.#warm(cursor) : undefined, () => {
       // While a driver was asked, more may have come: what is read now has it.
-      const now = Math.max(head, this.#delivery.position)
+      const now = this.#bound(reader)
       const slice =
         isPlain && ring.covers(cursor)
-          ? ring.slice(interest, cursor, size, record.id)
+          ? ring.slice(interest, cursor, now, size, record.id)
           : this.#read(reader, now)
       return then(slice, (made) => {
         if (!made) return 'on'
-        if (isPlain && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
+        if (isCommon && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
         return this.#give(reader, made, now)
       })
     })
@@ -331,8 +412,8 @@ export class Replay {
 
   /** A slice out of the log; nothing when topics need their snapshots first. */
   #read(reader: Reader, head: number): Awaitable<Slice | undefined> {
-    const { connection, slice: size } = reader
-    const { interest, cursor: after } = connection
+    const { connection, interest, slice: size } = reader
+    const { cursor: after } = connection
     const query = { topics: interest.topics, after, limit: page, size }
     return then(this.#log.read(query), (events) =>
       // Asked afterwards: what was given up before they were read is not among them.
@@ -344,8 +425,8 @@ export class Replay {
   }
 
   /** Topics of which something was given up that the reader has neither read nor been shown. */
-  #lost({ connection, shown }: Reader): Awaitable<Topic[]> {
-    const { interest, cursor } = connection
+  #lost({ connection, interest, shown }: Reader): Awaitable<Topic[]> {
+    const { cursor } = connection
     return then(this.#log.trimmed(interest.topics, cursor), (trimmed) => {
       if (shown.size === 0 || trimmed.length === 0) return trimmed
       const lost = trimmed.map((topic) =>

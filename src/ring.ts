@@ -156,9 +156,10 @@ export class Ring {
   /**
    * The next events of a reader, about so many bytes.
    *
+   * @param to the number of the last that is wanted
    * @param reader the id of the connection
    */
-  slice(interest: Interest, after: number, size: number, reader: string): Slice {
+  slice(interest: Interest, after: number, to: number, size: number, reader: string): Slice {
     const taken: Framed[] = []
     let bytes = 0
     let reached = after
@@ -167,6 +168,7 @@ export class Ring {
     let isAtBlock = false
     let before: number | undefined
     for (const framed of this.#after(after)) {
+      if (framed.seq > to) break
       reached = framed.seq
       if (!isPassing(framed, interest)) continue
       if (framed.audience !== null) {

@@ -305,7 +305,7 @@ describe('what is asked', () => {
       const healthy = await healthyReader(on)
       const client = raw(on, `${method} /stream?topic=room:1 HTTP/1.1\r\nhost: localhost\r\n\r\n`)
       await settled(() => client.answer !== '' || client.over)
-      expect([[], [400], [405], [501]]).toContainEqual(statuses(client.answer))
+      expect([[], [400], [405], [415], [501]]).toContainEqual(statuses(client.answer))
       expect(on.hub.stats().active).toBe(1)
       await healthy.ok()
     })

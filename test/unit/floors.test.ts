@@ -20,8 +20,8 @@ const floors: { name: string; files: string[] }[] = [
   {
     name: '2 engine',
     files: [
-      'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,declarations,limits,hot}.ts',
-      'src/{connection,connections,interest,group,ring,delivery,publisher,replay,same,shared,snapshots,trim,wire}.ts',
+      'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,order,declarations,limits,hot}.ts',
+      'src/{connection,connections,interest,group,ring,delivery,publisher,replay,same,shared,snapshots,stages,subscriptions,trim,wire}.ts',
       'src/{patterns,middleware,hooks,history}.ts',
     ],
   },
