@@ -2,7 +2,7 @@
  * The development check of a rendered page: live markup that would stay silent, or stop the browser.
  *
  * htmx says nothing of a slot that no connection feeds, and nothing of a page whose seventh connection waits
- * for ever. The page itself looks right in both cases, so it is read once more before it leaves.
+ * for ever, if it has not the browser runtime. The page itself looks right in both cases, so it is read once more before it leaves.
  */
 import type { Html } from './html'
 
@@ -24,6 +24,7 @@ export function warnings(html: Html): string[] {
   const slots: Slot[] = []
   const nested: string[] = []
   let connections = 0
+  let hasRuntime = false
   const opens = (element: HTMLRewriterTypes.Element) => element.hasAttribute('sse-connect')
   new HTMLRewriter()
     .on('[sse-swap]', {
@@ -40,14 +41,18 @@ export function warnings(html: Html): string[] {
       },
     })
     .on('[sse-connect]', { element: () => void connections++ })
+    .on('script[src$="/headwater.js"]', {
+      element: () => {
+        hasRuntime = true
+      },
+    })
     .on('[sse-connect] [sse-connect]', {
       element: (element) => void nested.push(element.getAttribute('sse-connect') ?? ''),
     })
     .transform(html)
   return [
     ...orphaned(slots.filter(({ connected }) => !connected).map(({ name }) => name)),
-    ...inside(nested),
-    ...many(connections),
+    ...(hasRuntime ? [] : [...inside(nested), ...many(connections)]),
     ...doubled(slots.flatMap(({ id }) => id ?? [])),
   ]
 }
@@ -69,7 +74,7 @@ function inside(addresses: string[]): string[] {
 function many(connections: number): string[] {
   if (connections <= most) return []
   return [
-    `The page opens ${connections} connections, and a browser has six per host for all its tabs: put the slots inside one <Connected to={jobs.all()}> with connect={false}.`,
+    `The page opens ${connections} connections, and a browser has six per host for all its tabs: load the runtime (<HeadwaterHead hub={hub} />), or put the slots inside one <Connected to={jobs.all()}> with connect={false}.`,
   ]
 }
 

@@ -48,6 +48,13 @@ describe('warnings', () => {
     ])
   })
 
+  test('H-04 with the runtime any number of connections is fine, also inside of one another', () => {
+    const runtime = '<script src="/stream/-/0123456789abcdef/headwater.js" defer></script>'
+    const own = '<p sse-connect="/stream/job/state?id=1&sig=secret" sse-swap="a"></p>'
+    expect(warnings(runtime + connected(own).repeat(5))).toEqual([])
+    expect(warnings(`${runtime}<p sse-swap="a"></p>`)).toHaveLength(1)
+  })
+
   test('an id is given to one slot only', () => {
     const page = connected(
       '<i id="a" sse-swap="x"></i><i id="a" sse-swap="y"></i><i id="b" sse-swap="z"></i>',
