@@ -64,7 +64,10 @@ async function readBody(request: Request): Promise<string> {
   let [body, size] = ['', 0]
   const reader = request.body?.getReader()
   for (;;) {
-    const { done = true, value } = (await reader?.read()) ?? {}
+    const read = await reader?.read().catch(() => {
+      throw malformed('the body broke off')
+    })
+    const { done = true, value } = read ?? {}
     if (done || !value) return body + decoder.decode()
     size += value.byteLength
     if (size > largest) throw tooLarge

@@ -309,11 +309,11 @@ export class Replay {
       connection.cursor = stages.plan(at, asked)
     }
     const hasLeft = stages.leave()
-    const stage = stages.enter(connection.cursor)
+    const stage = stages.enter(connection.cursor, this.#delivery.position)
     if (!stage && !hasLeft) return undefined
     reader.interest = this.#delivery.interestOfPage(stages.topics)
     if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
-    const { from, isKnown } = stage
+    const from = Number.isFinite(stage.from) ? stage.from : undefined
     const first = stage.subscriptions.flatMap((one) => one.first)
     reader.opening += followFrame(stage.subscriptions.map(({ id }) => id)) + first.join('')
     reader.waiting += first.length
@@ -321,7 +321,7 @@ export class Replay {
     const interest = new Interest(topicsOf(stage.subscriptions))
     // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
     const again = [...shown.keys()].filter((topic) => interest.wants(topic))
-    const missing = this.#missing(interest, isKnown ? from : undefined, this.#delivery.position)
+    const missing = this.#missing(interest, from, this.#delivery.position)
     return then(missing, (topics) => {
       this.#plan(reader, [...new Set([...again, ...topics])])
       return 'on' as const

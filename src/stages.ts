@@ -3,10 +3,9 @@ import type { Pattern } from './topic'
 
 /** Addresses of a page that are read from the same number on. */
 export interface Stage {
+  /** Their own cursor; without end for those that need snapshots. */
   from: number
   subscriptions: Subscription[]
-  /** Whether the number is their own cursor; else they need snapshots. */
-  isKnown: boolean
   /** Whether they take part already, and have what was before. */
   isBack: boolean
 }
@@ -46,7 +45,7 @@ export class Stages {
     return topicsOf(this.#active)
   }
 
-  /** The number at which others begin, if there are others. */
+  /** The number at which others begin, if there are others; without end where that is the end of the log. */
   get next(): number | undefined {
     return this.#stages[0]?.from
   }
@@ -58,28 +57,31 @@ export class Stages {
    * @returns where it goes on from
    */
   plan(at: number, asked: readonly Beginning[]): number {
-    // Who needs snapshots anyway is taken up last.
-    const last = this.#stages.at(-1)?.from ?? at
-    const byNumber = Map.groupBy(asked, ({ from }) => from)
+    // Who needs snapshots is taken up last, at the end: others show the same topics, and have all that is in them then.
+    const byNumber = Map.groupBy(asked, ({ from }) => from ?? Number.POSITIVE_INFINITY)
     for (const [from, beginnings] of byNumber) {
       const subscriptions = beginnings.map(({ subscription }) => subscription)
-      const isKnown = from !== undefined
-      this.#stages.push({ from: from ?? last, subscriptions, isKnown, isBack: false })
+      this.#stages.push({ from, subscriptions, isBack: false })
     }
     const first = Math.min(at, ...this.#stages.map(({ from }) => from))
     if (first < at && this.#active.size > 0) {
       const subscriptions = [...this.#active]
-      this.#stages.push({ from: at, subscriptions, isKnown: true, isBack: true })
+      this.#stages.push({ from: at, subscriptions, isBack: true })
       this.#active.clear()
     }
     this.#stages.sort((a, b) => a.from - b.from)
     return first
   }
 
-  /** The next that begin at that number, which are read from now on. */
-  enter(at: number): Stage | undefined {
+  /**
+   * The next that begin there, which are read from now on.
+   *
+   * @param at where the reader stands
+   * @param head the end of the log
+   */
+  enter(at: number, head: number): Stage | undefined {
     const [stage] = this.#stages
-    if (!stage || stage.from > at) return undefined
+    if (!stage || (stage.from > at && (Number.isFinite(stage.from) || at < head))) return undefined
     this.#stages.shift()
     stage.subscriptions = stage.subscriptions.filter((one) => this.#all.has(one))
     for (const one of stage.subscriptions) this.#active.add(one)

@@ -74,7 +74,14 @@ export class Subscriptions {
 
   /** Adds some; they take part once they are {@link take}n. */
   add(subscriptions: readonly Subscription[]): void {
-    for (const one of subscriptions) this.#all.set(one.id, one)
+    for (const one of subscriptions) {
+      this.#all.set(one.id, one)
+      // The app's word is of now: what is appended from here on counts more.
+      for (const topic of one.topics) {
+        if (includes(one.ended, topic)) this.#ended.add(topic)
+        else if (includes(one.open, topic)) this.#ended.delete(topic)
+      }
+    }
     this.#asked.push(...subscriptions)
   }
 
@@ -120,7 +127,7 @@ export class Subscriptions {
   /**
    * Some have had everything up to now.
    *
-   * @param ended those of the topics that have ended by the log; the app's word counts more
+   * @param ended those of the topics that have ended by the log; where the app has said something that counts more
    */
   settle(subscriptions: Iterable<Subscription>, ended: ReadonlySet<Pattern>): void {
     const known = new Set(topicsOf(this.#settled))
@@ -128,10 +135,9 @@ export class Subscriptions {
       if (!this.has(one) || this.#settled.has(one)) continue
       this.#settled.add(one)
       for (const topic of one.topics) {
-        if (includes(one.ended, topic)) this.#ended.add(topic)
-        else if (includes(one.open, topic)) this.#ended.delete(topic)
-        else if (known.has(topic)) continue
-        else if (ended.has(topic)) this.#ended.add(topic)
+        const isSaid = includes(one.ended, topic) || includes(one.open, topic)
+        if (isSaid || known.has(topic)) continue
+        if (ended.has(topic)) this.#ended.add(topic)
         else this.#ended.delete(topic)
       }
     }

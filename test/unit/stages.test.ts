@@ -35,9 +35,10 @@ class Model {
   read(most: number): void {
     for (let steps = 0; steps < most; ) {
       this.stages.leave()
-      for (let stage = this.stages.enter(this.cursor); stage; ) {
-        if (!stage.isBack) for (const one of stage.subscriptions) this.#begin(one, stage.from)
-        stage = this.stages.enter(this.cursor)
+      for (let stage = this.stages.enter(this.cursor, this.head); stage; ) {
+        const from = Number.isFinite(stage.from) ? stage.from : this.cursor
+        if (!stage.isBack) for (const one of stage.subscriptions) this.#begin(one, from)
+        stage = this.stages.enter(this.cursor, this.head)
       }
       if (this.cursor >= this.head) return
       this.cursor++
@@ -104,12 +105,13 @@ describe('the stages of a page', () => {
     )
   })
 
-  test('an address without a cursor begins where the reader has come to, and costs the others nothing', () => {
+  test('an address without a cursor begins where the others have everything, and costs them nothing', () => {
     const model = new Model()
     model.head = 10
     model.follow([{ id: 'a', from: 4 }])
-    model.read(100)
+    model.read(2)
     model.follow([{ id: 'b', from: undefined }])
+    model.read(100)
     expect(model.cursor).toBe(10)
     model.head = 12
     model.read(100)
