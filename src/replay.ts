@@ -16,9 +16,9 @@ import { all, then } from './log/awaitable'
 import type { Missed } from './log/contract'
 import type { Slice } from './ring'
 import { Shared } from './shared'
-import { type Declared, Snapshots } from './snapshots'
+import { type Declared, type Shown, Snapshots } from './snapshots'
 import { encode, idOnly } from './sse'
-import { Stages } from './stages'
+import { type Stage, Stages } from './stages'
 import { doneFrame, followFrame, topicsOf } from './subscriptions'
 import { asPattern, type Pattern, type Topic } from './topic'
 import { eventId, replayFrame, seqOf } from './wire'
@@ -268,12 +268,9 @@ export class Replay {
     if (entered) return entered
     const [topic] = snapshots
     if (topic !== undefined) {
-      return then(this.#snapshots.of(topic, reader.isReturning), ({ text, events, upTo }) => {
-        snapshots.delete(topic)
-        // What another process has appended may be in it, and is to be told before the reader is live.
-        if (upTo > this.#delivery.position) this.#log.head()
-        reader.shown.set(topic, upTo)
-        return this.#join(reader, text, events)
+      return then(this.#snapshots.of(topic, reader.isReturning), (shown) => {
+        this.#note(reader, topic, shown)
+        return this.#join(reader, shown.text, shown.events)
       })
     }
     const head = this.#bound(reader)
@@ -299,33 +296,79 @@ export class Replay {
   /** Takes up addresses of a page that begin where the reader stands, and leaves those out that were dropped. */
   #enter(reader: Reader, stages: Stages): Awaitable<Step> | undefined {
     const { connection, shown } = reader
-    const { subscriptions, cursor: at } = connection
-    if (subscriptions?.isAsked) {
-      const asked = subscriptions.take().map((subscription) => {
-        const number = this.#numberOf(subscription.cursor)
-        const from = number && Math.min(number, this.#delivery.position)
-        return { subscription, from }
-      })
-      connection.cursor = stages.plan(at, asked)
-    }
+    this.#turnBack(reader, stages)
     const hasLeft = stages.leave()
+    // At the end of the log, and not of what was heard of it.
+    if (stages.next === Number.POSITIVE_INFINITY) this.#log.head()
     const stage = stages.enter(connection.cursor, this.#delivery.position)
     if (!stage && !hasLeft) return undefined
     reader.interest = this.#delivery.interestOfPage(stages.topics)
     if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
     const from = Number.isFinite(stage.from) ? stage.from : undefined
-    const first = stage.subscriptions.flatMap((one) => one.first)
-    reader.opening += followFrame(stage.subscriptions.map(({ id }) => id)) + first.join('')
-    reader.waiting += first.length
-    reader.isReturning = stage.subscriptions.some(({ cursor }) => cursor !== undefined)
     const interest = new Interest(topicsOf(stage.subscriptions))
     // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
     const again = [...shown.keys()].filter((topic) => interest.wants(topic))
-    const missing = this.#missing(interest, from, this.#delivery.position)
-    return then(missing, (topics) => {
-      this.#plan(reader, [...new Set([...again, ...topics])])
-      return 'on' as const
+    return then(this.#missing(interest, from, this.#delivery.position), (found) => {
+      const missing = [...new Set([...again, ...found])]
+      const others = new Interest(connection.subscriptions?.topicsBut(stage.subscriptions) ?? [])
+      const common = missing.filter((topic) => others.wants(topic))
+      if (from !== undefined && common.length > 0) {
+        stages.delay(stage)
+        reader.interest = this.#delivery.interestOfPage(stages.topics)
+        return 'on'
+      }
+      this.#takeUp(reader, stage)
+      this.#plan(reader, missing)
+      return this.#showNow(reader, common)
     })
+  }
+
+  /** Tells a page which addresses take part from here on. */
+  #takeUp(reader: Reader, { subscriptions }: Stage): void {
+    const first = subscriptions.flatMap((one) => one.first)
+    reader.opening += followFrame(subscriptions.map(({ id }) => id)) + first.join('')
+    reader.waiting += first.length
+    reader.isReturning = subscriptions.some(({ cursor }) => cursor !== undefined)
+  }
+
+  /**
+   * The snapshots of topics that others of the page show too. They are made while these have everything: what is in a
+   * later one would be sent to them again after a cut.
+   */
+  #showNow(reader: Reader, topics: readonly Topic[]): Awaitable<Step> {
+    const made = all(topics.map((topic) => this.#snapshots.of(topic, reader.isReturning)))
+    return then(made, (found) => {
+      found.forEach((shown, i) => {
+        this.#note(reader, topics[i] as Topic, shown)
+        reader.opening += shown.text
+        reader.waiting += shown.events
+      })
+      return 'on'
+    })
+  }
+
+  #note({ snapshots, shown }: Reader, topic: Topic, { upTo }: Shown): void {
+    snapshots.delete(topic)
+    // What another process has appended may be in it, and is to be told before the reader is live.
+    if (upTo > this.#delivery.position) this.#log.head()
+    shown.set(topic, upTo)
+  }
+
+  /** Takes up what a page has asked for meanwhile: its reader goes back, if need be. */
+  #turnBack(reader: Reader, stages: Stages): void {
+    const { connection, snapshots } = reader
+    const { subscriptions, cursor: at } = connection
+    if (!subscriptions?.isAsked || snapshots.size > 0) return
+    const asked = subscriptions.take().map((subscription) => {
+      const number = this.#numberOf(subscription.cursor)
+      const from = number && Math.min(number, this.#delivery.position)
+      return { subscription, from }
+    })
+    const { isReading } = stages
+    connection.cursor = stages.plan(at, asked)
+    if (!isReading || connection.cursor === at) return
+    // Snapshots have none: without it the page could not tell what comes again from what is new to who was sent them.
+    reader.opening += idOnly(eventId(this.#log.epoch, at))
   }
 
   /** A page has everything: what it is told of addresses that are over. */

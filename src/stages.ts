@@ -40,6 +40,11 @@ export class Stages {
     return this.#active
   }
 
+  /** Whether there are any. */
+  get isReading(): boolean {
+    return this.#active.size > 0
+  }
+
   /** What these name together. */
   get topics(): Pattern[] {
     return topicsOf(this.#active)
@@ -86,6 +91,12 @@ export class Stages {
     stage.subscriptions = stage.subscriptions.filter((one) => this.#all.has(one))
     for (const one of stage.subscriptions) this.#active.add(one)
     return stage
+  }
+
+  /** Has a stage that was entered wait until the end. */
+  delay(stage: Stage): void {
+    for (const one of stage.subscriptions) this.#active.delete(one)
+    this.#stages.push({ ...stage, from: Number.POSITIVE_INFINITY })
   }
 
   /** Leaves those out that were dropped, and says whether there were any. */

@@ -52,6 +52,12 @@ export class Subscriptions {
     return topicsOf(this.#all.values())
   }
 
+  /** What the others name together. */
+  topicsBut(some: readonly Subscription[]): Pattern[] {
+    const without = new Set(some)
+    return topicsOf([...this.#all.values()].filter((one) => !without.has(one)))
+  }
+
   /** Those of their topics that may still change; a pattern always may. */
   get open(): Pattern[] {
     return this.topics.filter((topic) => !this.#ended.has(topic))
