@@ -9,45 +9,26 @@
  */
 import type { Connection } from './connection'
 import type { Delivery } from './delivery'
-import { Interest } from './interest'
 import type { Limits } from './limits'
 import type { Awaitable, Log, LogEvent } from './log'
 import { all, then } from './log/awaitable'
 import type { Missed } from './log/contract'
+import { Missing } from './missing'
+import { type Reader, take } from './reader'
 import type { Slice } from './ring'
 import { Shared } from './shared'
-import { type Declared, type Shown, Snapshots } from './snapshots'
+import { type Declared, Snapshots } from './snapshots'
 import { encode, idOnly } from './sse'
-import { type Stage, Stages } from './stages'
-import { doneFrame, followFrame, topicsOf } from './subscriptions'
+import { Stages } from './stages'
 import { asPattern, type Pattern, type Topic } from './topic'
-import { eventId, replayFrame, seqOf } from './wire'
+import { Uptake } from './uptake'
+import { eventId, replayFrame } from './wire'
 
 /** What a step came to: the connection is live, a slice was written, or there is more to do. */
 type Step = 'arrived' | 'written' | 'on'
 
 /** How long slices are given to several readers, and nothing is taken over again that was too much, in milliseconds. */
 const keeping = 1_000
-
-interface Reader {
-  connection: Connection
-  /** What it reads for now: all that its connection follows, or of a page's what it has come to. */
-  interest: Interest
-  stages: Stages | undefined
-  /** Written before the next slice, and how many events are in it. */
-  opening: string
-  waiting: number
-  /** Topics whose snapshot is still to be sent, before anything else. */
-  snapshots: Set<Topic>
-  /** Up to where a topic's events are in its snapshot. */
-  shown: Map<Topic, number>
-  /** Bytes of the next slice. */
-  slice: number
-  /** Whether it stands where others come to stand too. */
-  isAtBlock: boolean
-  /** Whether it may show something that is no longer so. */
-  isReturning: boolean
-}
 
 const firstSlice = 16 * 1024
 const nextSlice = 64 * 1024
@@ -65,14 +46,14 @@ const block = 64
 export class Replay {
   #log: Log
   #delivery: Delivery
-  #limits: Limits
-  #declared: Declared
   #onError: (error: unknown, topic?: Topic) => void
   #queue: Reader[] = []
   #pumping: ReturnType<typeof setImmediate> | undefined
   /** Until when the ring takes nothing over from the log, because it was too much or not whole. */
   #coolUntil = 0
   #snapshots: Snapshots
+  #missing: Missing
+  #uptake: Uptake
   #slices = new Shared<Slice>(64, keeping)
 
   constructor(options: {
@@ -84,41 +65,22 @@ export class Replay {
   }) {
     this.#log = options.log
     this.#delivery = options.delivery
-    this.#limits = options.limits
-    this.#declared = options.declared
     this.#onError = options.onError
     this.#snapshots = new Snapshots(options)
+    this.#missing = new Missing(options)
+    const [snapshots, missing] = [this.#snapshots, this.#missing]
+    this.#uptake = new Uptake({ ...options, snapshots, missing })
   }
 
   /** Begins with a connection that has just opened. Its first slice is written in this turn. */
   open(connection: Connection): void {
     const reader = this.#reader(connection, firstSlice)
-    const cursor = this.#numberOf(connection.asked)
-    const head = this.#delivery.position
-    connection.cursor = cursor ?? head
+    const cursor = this.#missing.numberOf(connection.asked)
+    connection.cursor = cursor ?? this.#delivery.position
     // Of a page nothing is asked yet: its addresses begin one by one.
     if (connection.subscriptions) return this.#begin(reader, () => [])
     const { interest } = connection
-    this.#begin(reader, () => this.#missing(interest, cursor, head))
-  }
-
-  /** The number that a cursor stands for; nothing if there is no going on from it. */
-  #numberOf(cursor: string | undefined): number | undefined {
-    const number = seqOf(cursor, this.#log.epoch)
-    if (number === undefined) return undefined
-    // Heard now: what another process has appended may be on the page already, and must not come as if it were new.
-    const newest = this.#log.head()
-    return (this.#log.knows?.(number) ?? number <= newest) ? number : undefined
-  }
-
-  /** The topics whose snapshot a reader needs that goes on from there, or begins. */
-  #missing(
-    interest: Interest,
-    cursor: number | undefined,
-    head: number,
-  ): Awaitable<readonly Topic[]> {
-    if (cursor === undefined) return this.#everyTopic(interest)
-    return this.#beyondReplay(interest, cursor, head)
+    this.#begin(reader, () => this.#missing.of(interest, cursor))
   }
 
   /** Goes on with a connection that had lagged and takes bytes again. */
@@ -141,10 +103,8 @@ export class Replay {
     }
   }
 
-  /** States last: what was added to a page, as it was then, must not stand over the state of today. */
   #plan({ snapshots }: Reader, topics: readonly Topic[]): void {
-    const rank = (topic: Topic) => (this.#declared(topic).kind === 'state' ? 1 : 0)
-    for (const topic of topics.toSorted((a, b) => rank(a) - rank(b))) snapshots.add(topic)
+    for (const topic of this.#missing.inOrder(topics)) snapshots.add(topic)
   }
 
   #reader(connection: Connection, slice: number): Reader {
@@ -175,41 +135,6 @@ export class Replay {
   forget(events: readonly LogEvent[], missed?: Missed): void {
     for (const { topic } of events) this.#snapshots.forget(topic)
     for (const topic of missed?.topics ?? []) this.#snapshots.forget(topic)
-  }
-
-  /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
-  #beyondReplay(interest: Interest, cursor: number, head: number): Awaitable<Topic[]> {
-    const limit = this.#limits.replay
-    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) => {
-      // There are not more events than numbers.
-      if (head - cursor <= limit) return trimmed
-      return then(this.#count(interest, cursor), (count) => {
-        if (count <= limit) return trimmed
-        return then(this.#everyTopic(interest), async (all) => {
-          const long = [...trimmed]
-          for (const topic of all) {
-            if (this.#declared(topic).kind === 'state') continue
-            if ((await this.#count(interest, cursor, topic)) > limit) long.push(topic)
-          }
-          return long
-        })
-      })
-    })
-  }
-
-  /** How many events a reader lacks, in one topic or all; one more than are replayed at the most. */
-  #count(interest: Interest, after: number, topic?: Topic): Awaitable<number> {
-    const limit = this.#limits.replay + 1
-    const { ring } = this.#delivery
-    if (ring.covers(after)) return ring.count(interest, after, limit, topic)
-    return this.#log.count({ topics: topic ? [topic] : interest.topics, after, limit })
-  }
-
-  #everyTopic({ exact, patterns }: Interest): Awaitable<readonly Topic[]> {
-    if (patterns.length === 0) return exact
-    return then(all(patterns.map((pattern) => this.#log.topics(pattern))), (found) => [
-      ...new Set([...exact, ...found.flat()]),
-    ])
   }
 
   #enqueue(reader: Reader): void {
@@ -264,14 +189,13 @@ export class Replay {
     const { connection, snapshots, stages } = reader
     if (connection.ended) return 'arrived'
     connection.record.state = 'open'
-    const entered = stages && this.#enter(reader, stages)
+    const entered = stages && this.#uptake.enter(reader, stages)
     if (entered) return entered
     const [topic] = snapshots
     if (topic !== undefined) {
-      return then(this.#snapshots.of(topic, reader.isReturning), (shown) => {
-        this.#note(reader, topic, shown)
-        return this.#join(reader, shown.text, shown.events)
-      })
+      return then(this.#snapshots.for(reader, topic), ({ text, events }) =>
+        this.#join(reader, text, events),
+      )
     }
     const head = this.#bound(reader)
     if (connection.cursor < head) return this.#next(reader, head)
@@ -279,7 +203,7 @@ export class Replay {
       // While a driver was asked, more may have been appended; the log may know more than was followed yet.
       if (this.#delivery.position > connection.cursor) return 'on'
       if (connection.subscriptions?.isAsked) return 'on'
-      const over = stages ? this.#settle(connection, stages, ended) : ''
+      const over = stages ? this.#uptake.settle(connection, stages, ended) : ''
       const drained = this.#send(reader, over + idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
       const open = connection.subscriptions?.open ?? openOf(connection, ended)
@@ -291,96 +215,6 @@ export class Replay {
   /** Up to where it may read for now: others begin there. */
   #bound({ stages }: Reader): number {
     return Math.min(this.#delivery.position, stages?.next ?? Number.POSITIVE_INFINITY)
-  }
-
-  /** Takes up addresses of a page that begin where the reader stands, and leaves those out that were dropped. */
-  #enter(reader: Reader, stages: Stages): Awaitable<Step> | undefined {
-    const { connection, shown } = reader
-    this.#turnBack(reader, stages)
-    const hasLeft = stages.leave()
-    // At the end of the log, and not of what was heard of it.
-    if (stages.next === Number.POSITIVE_INFINITY) this.#log.head()
-    const stage = stages.enter(connection.cursor, this.#delivery.position)
-    if (!stage && !hasLeft) return undefined
-    reader.interest = this.#delivery.interestOfPage(stages.topics)
-    if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
-    const from = Number.isFinite(stage.from) ? stage.from : undefined
-    const interest = new Interest(topicsOf(stage.subscriptions))
-    // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
-    const again = [...shown.keys()].filter((topic) => interest.wants(topic))
-    return then(this.#missing(interest, from, this.#delivery.position), (found) => {
-      const missing = [...new Set([...again, ...found])]
-      const others = new Interest(connection.subscriptions?.topicsBut(stage.subscriptions) ?? [])
-      const common = missing.filter((topic) => others.wants(topic))
-      if (from !== undefined && common.length > 0) {
-        stages.delay(stage)
-        reader.interest = this.#delivery.interestOfPage(stages.topics)
-        return 'on'
-      }
-      this.#takeUp(reader, stage)
-      this.#plan(reader, missing)
-      return this.#showNow(reader, common)
-    })
-  }
-
-  /** Tells a page which addresses take part from here on. */
-  #takeUp(reader: Reader, { subscriptions }: Stage): void {
-    const first = subscriptions.flatMap((one) => one.first)
-    reader.opening += followFrame(subscriptions.map(({ id }) => id)) + first.join('')
-    reader.waiting += first.length
-    reader.isReturning = subscriptions.some(({ cursor }) => cursor !== undefined)
-  }
-
-  /**
-   * The snapshots of topics that others of the page show too. They are made while these have everything: what is in a
-   * later one would be sent to them again after a cut.
-   */
-  #showNow(reader: Reader, topics: readonly Topic[]): Awaitable<Step> {
-    const made = all(topics.map((topic) => this.#snapshots.of(topic, reader.isReturning)))
-    return then(made, (found) => {
-      found.forEach((shown, i) => {
-        this.#note(reader, topics[i] as Topic, shown)
-        reader.opening += shown.text
-        reader.waiting += shown.events
-      })
-      return 'on'
-    })
-  }
-
-  #note({ snapshots, shown }: Reader, topic: Topic, { upTo }: Shown): void {
-    snapshots.delete(topic)
-    // What another process has appended may be in it, and is to be told before the reader is live.
-    if (upTo > this.#delivery.position) this.#log.head()
-    shown.set(topic, upTo)
-  }
-
-  /** Takes up what a page has asked for meanwhile: its reader goes back, if need be. */
-  #turnBack(reader: Reader, stages: Stages): void {
-    const { connection, snapshots } = reader
-    const { subscriptions, cursor: at } = connection
-    if (!subscriptions?.isAsked || snapshots.size > 0) return
-    const asked = subscriptions.take().map((subscription) => {
-      const number = this.#numberOf(subscription.cursor)
-      const from = number && Math.min(number, this.#delivery.position)
-      return { subscription, from }
-    })
-    const { isReading } = stages
-    connection.cursor = stages.plan(at, asked)
-    if (!isReading || connection.cursor === at) return
-    // Snapshots have none: without it the page could not tell what comes again from what is new to who was sent them.
-    reader.opening += idOnly(eventId(this.#log.epoch, at))
-  }
-
-  /** A page has everything: what it is told of addresses that are over. */
-  #settle(connection: Connection, stages: Stages, ended: Iterable<Pattern>): string {
-    const { subscriptions } = connection
-    if (!subscriptions) return ''
-    subscriptions.settle(stages.active, new Set(ended))
-    this.#delivery.noteEnded(subscriptions.ended)
-    const over = subscriptions.over()
-    if (over.length === 0) return ''
-    this.#delivery.change(connection)
-    return doneFrame(over)
   }
 
   /** Those that are live know it already. */
@@ -547,11 +381,4 @@ function openOf(connection: Connection, ended: Iterable<Pattern>): Pattern[] {
   for (const topic of openBefore) closed.delete(topic)
   for (const topic of aside) closed.add(topic)
   return interest.topics.filter((topic) => !closed.has(topic))
-}
-
-function take(reader: Reader): string {
-  const { opening } = reader
-  reader.opening = ''
-  reader.waiting = 0
-  return opening
 }

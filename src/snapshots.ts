@@ -4,6 +4,7 @@ import type { Awaitable, Kind, Log, LogEvent } from './log'
 import { then } from './log/awaitable'
 import { isMark } from './log/contract'
 import type { Rendered } from './publisher'
+import type { Reader } from './reader'
 import { Shared } from './shared'
 import { frame } from './sse'
 import type { Topic } from './topic'
@@ -76,6 +77,17 @@ export class Snapshots {
       // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
       if (this.#delivery.position === position) shared.set(topic, shown)
       return shown
+    })
+  }
+
+  /** A topic as it stands for a reader, who is then in no need of its events up to there. */
+  for(reader: Reader, topic: Topic): Awaitable<Shown> {
+    return then(this.of(topic, reader.isReturning), (made) => {
+      reader.snapshots.delete(topic)
+      // What another process has appended may be in it, and is to be told before the reader is live.
+      if (made.upTo > this.#delivery.position) this.#log.head()
+      reader.shown.set(topic, made.upTo)
+      return made
     })
   }
 

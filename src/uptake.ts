@@ -1,0 +1,115 @@
+import type { Connection } from './connection'
+import type { Delivery } from './delivery'
+import { Interest } from './interest'
+import type { Awaitable, Log } from './log'
+import { all, then } from './log/awaitable'
+import type { Missing } from './missing'
+import type { Reader } from './reader'
+import type { Snapshots } from './snapshots'
+import { idOnly } from './sse'
+import type { Stage, Stages } from './stages'
+import { doneFrame, followFrame, topicsOf } from './subscriptions'
+import type { Pattern, Topic } from './topic'
+import { eventId } from './wire'
+
+/** Takes up the addresses of pages on the way of their readers, and tells when they are over. */
+export class Uptake {
+  #log: Log
+  #delivery: Delivery
+  #snapshots: Snapshots
+  #missing: Missing
+
+  constructor(options: {
+    log: Log
+    delivery: Delivery
+    snapshots: Snapshots
+    missing: Missing
+  }) {
+    this.#log = options.log
+    this.#delivery = options.delivery
+    this.#snapshots = options.snapshots
+    this.#missing = options.missing
+  }
+
+  /** Takes up addresses of a page that begin where the reader stands, and leaves those out that were dropped. */
+  enter(reader: Reader, stages: Stages): Awaitable<'on'> | undefined {
+    const { connection, shown } = reader
+    this.#turnBack(reader, stages)
+    const hasLeft = stages.leave()
+    // At the end of the log, and not of what was heard of it.
+    if (stages.next === Number.POSITIVE_INFINITY) this.#log.head()
+    const stage = stages.enter(connection.cursor, this.#delivery.position)
+    if (!stage && !hasLeft) return undefined
+    reader.interest = this.#delivery.interestOfPage(stages.topics)
+    if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
+    const from = Number.isFinite(stage.from) ? stage.from : undefined
+    const interest = new Interest(topicsOf(stage.subscriptions))
+    // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
+    const again = [...shown.keys()].filter((topic) => interest.wants(topic))
+    return then(this.#missing.of(interest, from), (found) => {
+      const missing = [...new Set([...again, ...found])]
+      const others = new Interest(connection.subscriptions?.topicsBut(stage.subscriptions) ?? [])
+      const common = missing.filter((topic) => others.wants(topic))
+      if (from !== undefined && common.length > 0) {
+        stages.delay(stage)
+        reader.interest = this.#delivery.interestOfPage(stages.topics)
+        return 'on'
+      }
+      this.#takeUp(reader, stage)
+      for (const topic of this.#missing.inOrder(missing)) reader.snapshots.add(topic)
+      return this.#showNow(reader, common)
+    })
+  }
+
+  /** Tells a page which addresses take part from here on. */
+  #takeUp(reader: Reader, { subscriptions }: Stage): void {
+    const first = subscriptions.flatMap((one) => one.first)
+    reader.opening += followFrame(subscriptions.map(({ id }) => id)) + first.join('')
+    reader.waiting += first.length
+    reader.isReturning = subscriptions.some(({ cursor }) => cursor !== undefined)
+  }
+
+  /**
+   * The snapshots of topics that others of the page show too. They are made while these have everything: what is in a
+   * later one would be sent to them again after a cut.
+   */
+  #showNow(reader: Reader, topics: readonly Topic[]): Awaitable<'on'> {
+    const made = all(topics.map((topic) => this.#snapshots.for(reader, topic)))
+    return then(made, (found) => {
+      for (const { text, events } of found) {
+        reader.opening += text
+        reader.waiting += events
+      }
+      return 'on'
+    })
+  }
+
+  /** Takes up what a page has asked for meanwhile: its reader goes back, if need be. */
+  #turnBack(reader: Reader, stages: Stages): void {
+    const { connection, snapshots } = reader
+    const { subscriptions, cursor: at } = connection
+    if (!subscriptions?.isAsked || snapshots.size > 0) return
+    const asked = subscriptions.take().map((subscription) => {
+      const number = this.#missing.numberOf(subscription.cursor)
+      const from = number && Math.min(number, this.#delivery.position)
+      return { subscription, from }
+    })
+    const { isReading } = stages
+    connection.cursor = stages.plan(at, asked)
+    if (!isReading || connection.cursor === at) return
+    // Snapshots have none: without it the page could not tell what comes again from what is new to who was sent them.
+    reader.opening += idOnly(eventId(this.#log.epoch, at))
+  }
+
+  /** A page has everything: what it is told of addresses that are over. */
+  settle(connection: Connection, stages: Stages, ended: Iterable<Pattern>): string {
+    const { subscriptions } = connection
+    if (!subscriptions) return ''
+    subscriptions.settle(stages.active, new Set(ended))
+    this.#delivery.noteEnded(subscriptions.ended)
+    const over = subscriptions.over()
+    if (over.length === 0) return ''
+    this.#delivery.change(connection)
+    return doneFrame(over)
+  }
+}
