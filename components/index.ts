@@ -1,4 +1,5 @@
 export { Connected, type ConnectedProps } from './connected'
+export { ConnectionStatus, type ConnectionStatusProps } from './connection-status'
 export { HeadwaterHead, type HeadwaterHeadProps } from './head'
 export { LogView, type LogViewProps } from './log-view'
 export { type Cell, MultiStreamRow, type MultiStreamRowProps } from './multi-stream-row'

@@ -19,7 +19,7 @@ export interface TopicElementProps extends ElementAttributes {
   content?: Children
   /** How many kept events of a log it begins with. @default 200 */
   last?: number | undefined
-  /** How content is put into it. @default 'beforeend' for kind log, else 'innerHTML' */
+  /** How content is put into it: a swap of htmx, or `morph`. @default 'beforeend' for kind log, else 'innerHTML' */
   swap?: string | undefined
 }
 

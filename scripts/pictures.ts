@@ -151,9 +151,10 @@ async function start(name: string, words: string[]) {
   return {
     async open(browser: Browser, viewport: { width: number; height: number }): Promise<Page> {
       const page = await browser.newPage({ viewport, colorScheme: 'light' })
-      const stream = page.waitForResponse((response) => response.url().includes('/stream/job'))
+      const live = new Promise<void>((resolve) => page.exposeFunction('isLive', resolve))
+      await page.addInitScript(reportLive)
       await page.goto(address)
-      await stream
+      await live
       return page
     },
     async [Symbol.asyncDispose](): Promise<void> {
@@ -161,6 +162,12 @@ async function start(name: string, words: string[]) {
       await child.exited
     },
   }
+}
+
+/** Runs in the page: the stream is a worker's, whose requests nobody here sees. */
+function reportLive(): void {
+  const { isLive } = globalThis as unknown as { isLive: () => void }
+  document.addEventListener('headwater:open', () => isLive())
 }
 
 async function shoot(page: Page, name: string, fullPage = false): Promise<void> {

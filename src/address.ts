@@ -39,6 +39,12 @@ export class Signer {
     query.set('sig', digest(secret as string, claim(path, query, viewer)).toString('base64url'))
   }
 
+  /** Names a viewer without saying who it is; alike wherever the first secret is. */
+  tag(viewer: string): string {
+    const [secret] = this.#secrets
+    return digest(secret as string, JSON.stringify(['viewer', viewer])).toString('base64url', 0, 12)
+  }
+
   /** Says why not, or nothing when the address is good for this viewer. */
   refuse(path: string, query: URLSearchParams, viewer?: string): AddressFault | undefined {
     const [exp, sig] = [query.get('exp'), query.get('sig')]

@@ -17,7 +17,13 @@ export type AssetName = keyof typeof files
 const script = 'text/javascript; charset=utf-8'
 const files = {
   'htmx.js': { from: 'htmx.org/dist/htmx.min.js', type: script },
+  'htmx4.js': { from: 'htmx4/dist/htmx.min.js', type: script },
   'sse.js': { from: 'htmx-ext-sse/dist/sse.min.js', type: script },
+  'sse4.js': { from: '../dist/sse4.js', type: script },
+  'status.js': { from: '../dist/status.js', type: script },
+  'headwater.js': { from: '../dist/headwater.js', type: script },
+  'idiomorph.js': { from: '../dist/idiomorph.js', type: script },
+  'morph.js': { from: '../dist/morph.js', type: script },
   'theme.css': { from: '../components/theme.css', type: 'text/css; charset=utf-8' },
 }
 const loaded = new Map<string, Asset>()

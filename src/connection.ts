@@ -145,6 +145,13 @@ export class Connection {
     return opening
   }
 
+  /** Adds to what it begins with, and says whether it has not begun. */
+  addToOpening(text: string): boolean {
+    if (!this.#opening) return false
+    this.#opening += text
+    return true
+  }
+
   /**
    * Writes one chunk. A promise says that the connection takes no more until it resolves.
    *

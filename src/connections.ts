@@ -82,9 +82,9 @@ export class Connections {
     const subscriptions = new Subscriptions()
     subscriptions.add(page.granted)
     const refused = [...page.refused, ...this.#refuse(subscriptions, viewer)]
-    if (id !== undefined) return this.#change(id, page, subscriptions, refused)
+    if (id !== undefined) return this.#change(this.ofPage(id, viewer), page, subscriptions, refused)
     if (subscriptions.size === 0) return noneOf(refused)
-    const interest = delivery.interestOfPage(subscriptions.topics)
+    const interest = delivery.interestOfPage(subscriptions.topics())
     const { topics } = interest
     const own = { id: crypto.randomUUID(), kind: 'page', cursor: undefined }
     const first = [openFrame(own.id, limits.heartbeat)]
@@ -100,24 +100,34 @@ export class Connections {
     })
   }
 
+  /**
+   * The connection of a page, by its id.
+   *
+   * @throws Refusal when it is not here, or another viewer's.
+   */
+  ofPage(id: string, viewer: string | undefined): Connection & { subscriptions: Subscriptions } {
+    const connection = this.#pages.get(id)
+    if (connection && isOfPage(connection) && connection.record.viewer === (viewer ?? null)) {
+      return connection
+    }
+    throw new Refusal(404, 'This connection is not here any more; open a new one.')
+  }
+
   #change(
-    id: string,
-    { viewer, drop }: ConnectPage,
+    connection: Connection & { subscriptions: Subscriptions },
+    page: ConnectPage,
     added: Subscriptions,
     refused: readonly Refused[],
   ): Response {
     const { limits, delivery } = this.#options
-    const connection = this.#pages.get(id)
-    const { subscriptions } = connection ?? {}
-    if (!connection || !subscriptions || connection.record.viewer !== (viewer ?? null)) {
-      throw new Refusal(404, 'This connection is not here any more; open a new one.')
-    }
+    const { subscriptions } = connection
+    const known = new Set(page.drop.filter((id) => subscriptions.knows(id)))
     const asked = added.take()
-    const twice = asked.find((one) => subscriptions.knows(one.id) && !drop.includes(one.id))
+    const twice = asked.find(({ id }) => subscriptions.knows(id) && !known.has(id))
     if (twice) throw new Refusal(400, `The id "${twice.id}" is in use; take another.`)
-    const left = subscriptions.size - drop.filter((one) => subscriptions.knows(one)).length
-    if (left + asked.length > limits.addresses) throw tooMany(limits.addresses)
-    subscriptions.drop(drop)
+    const size = subscriptions.size - known.size + asked.length
+    if (size > limits.addresses) throw tooMany(limits.addresses)
+    subscriptions.drop(known)
     subscriptions.add(asked)
     delivery.change(connection)
     return Response.json({ refused }, { headers: unkept })
@@ -126,7 +136,7 @@ export class Connections {
   /** Drops those to which access was taken. */
   #refuse(subscriptions: Subscriptions, viewer: string | null | undefined): Refused[] {
     const { revocation } = this.#options
-    return subscriptions.refuse(({ topics, ended }) =>
+    return subscriptions.refuse(403, ({ topics, ended }) =>
       revocation.refuses(viewer ?? null, topics, ended) ? revoked : undefined,
     )
   }
@@ -260,10 +270,8 @@ export class Connections {
   #revoke(connection: Connection): void {
     const { revocation, delivery } = this.#options
     const { interest, endedBefore, record, subscriptions } = connection
-    if (!subscriptions) {
-      if (revocation.refuses(record.viewer, interest.topics, endedBefore)) connection.end('revoked')
-      return
-    }
+    if (!revocation.refuses(record.viewer, interest.topics, endedBefore)) return
+    if (!subscriptions) return connection.end('revoked')
     const refused = this.#refuse(subscriptions, record.viewer)
     if (refused.length === 0) return
     delivery.tell(connection, refusedFrame(refused))
@@ -278,8 +286,16 @@ const unkept = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff
 /** A page may follow nothing of what it asked for: why, for each. */
 function noneOf(refused: readonly Refused[]): Response {
   const statuses = new Set(refused.map(({ status }) => status))
-  const [status = 403] = statuses
-  return Response.json({ refused }, { status: statuses.size > 1 ? 403 : status, headers: unkept })
+  const [first = 403] = statuses
+  const status = statuses.size > 1 ? 403 : first
+  const headers = { ...unkept, ...(status === 429 || status >= 500 ? comeBack() : {}) }
+  return Response.json({ refused }, { status, headers })
+}
+
+function isOfPage(
+  connection: Connection,
+): connection is Connection & { subscriptions: Subscriptions } {
+  return connection.subscriptions !== undefined
 }
 
 /** Shared, for most connections have none of it. */

@@ -7,9 +7,9 @@ import { Interest } from './interest'
 import type { Limits } from './limits'
 import type { LogEvent } from './log'
 import { isMark, type Missed } from './log/contract'
+import { Pages } from './pages'
 import { type Framed, joined, Ring } from './ring'
 import { comment, encode, frame, idOnly } from './sse'
-import { doneFrame } from './subscriptions'
 import { isPattern, matches, type Pattern, type Topic } from './topic'
 import { eventId } from './wire'
 
@@ -47,12 +47,7 @@ export class Delivery {
   active = 0
   /** Connections that are not live: they catch up. */
   #catchingUp = new Set<Connection>()
-  /** The connections of pages. */
-  #pages = new Set<Connection>()
-  /** Those of them with an address that may be over, once all that was before is written. */
-  #ending = new Set<Connection>()
-  /** Topics that one of them may know as ended. */
-  #ended = new Set<Pattern>()
+  readonly pages = new Pages()
   #viewers = new Map<Pattern, number>()
   #groups = new Map<string, Group>()
   #byTopic = new Map<Pattern, Set<Group>>()
@@ -118,9 +113,9 @@ export class Delivery {
   admit(connection: Connection): void {
     this.active++
     this.#catchingUp.add(connection)
-    if (connection.subscriptions) this.#pages.add(connection)
+    if (connection.subscriptions) this.pages.add(connection)
     this.#beating ??= setInterval(() => this.#beat(), this.#limits.heartbeat)
-    this.#countIn(connection.interest)
+    this.#countIn(connection.interest.topics)
   }
 
   /** Counts a connection out. */
@@ -128,15 +123,14 @@ export class Delivery {
     const group = this.#groups.get(groupOf(connection))
     if (group?.live.delete(connection)) this.#dispose(group)
     else if (!this.#catchingUp.delete(connection)) return
-    this.#pages.delete(connection)
-    this.#ending.delete(connection)
+    this.pages.delete(connection)
     this.active--
     this.#past += connection.record.events
     if (this.active === 0) {
       clearInterval(this.#beating)
       this.#beating = undefined
     }
-    this.#countOut(connection.interest)
+    this.#countOut(connection.interest.topics)
   }
 
   /**
@@ -144,33 +138,40 @@ export class Delivery {
    * the live ones to catch up with them.
    */
   change(connection: Connection): void {
-    const { subscriptions } = connection
+    const { subscriptions, interest } = connection
     if (connection.ended || !subscriptions) return
-    const before = this.#groups.get(groupOf(connection))
-    if (before) this.#flushWhole(before)
+    this.pages.noteEnded(connection)
+    const next = this.interestOfPage(subscriptions.topics())
+    if (next.name === interest.name && !subscriptions.isAsked) return
+    const isLive = this.#takeOut(connection)
     if (connection.ended) return
-    const wasLive = before?.live.delete(connection) ?? false
-    if (wasLive) {
-      connection.cursor = this.position
-      this.#catchingUp.add(connection)
-      this.#dispose(before as Group)
-    }
-    const { interest } = connection
-    connection.interest = this.interestOfPage(subscriptions.topics)
-    connection.record.topics = [...connection.interest.topics]
-    this.#countIn(connection.interest)
-    this.#countOut(interest)
+    connection.interest = next
+    // Shared by all with this interest, and never changed.
+    connection.record.topics = next.topics as readonly string[] as string[]
+    this.#countIn(next.topics.filter((topic) => !interest.has(topic)))
+    this.#countOut(interest.topics.filter((topic) => !next.has(topic)))
     this.#events.onChange(connection)
-    if (!wasLive) return
+    if (!isLive) return
     if (subscriptions.isAsked) this.#events.onCatchUp(connection)
-    else this.join(connection, subscriptions.open)
+    else this.#putIn(connection, subscriptions.open())
   }
 
-  #countIn({ topics }: Interest): void {
+  /** Has a connection be no more among the live ones, with all that is due to it; false if it was not. */
+  #takeOut(connection: Connection): boolean {
+    const group = this.#groups.get(groupOf(connection))
+    if (group) this.#flushWhole(group)
+    if (!group?.live.delete(connection)) return false
+    connection.cursor = this.position
+    this.#catchingUp.add(connection)
+    this.#dispose(group)
+    return true
+  }
+
+  #countIn(topics: readonly Pattern[]): void {
     for (const topic of topics) this.#viewers.set(topic, (this.#viewers.get(topic) ?? 0) + 1)
   }
 
-  #countOut({ topics }: Interest): void {
+  #countOut(topics: readonly Pattern[]): void {
     for (const topic of topics) {
       const viewers = (this.#viewers.get(topic) ?? 0) - 1
       if (viewers > 0) this.#viewers.set(topic, viewers)
@@ -180,15 +181,11 @@ export class Delivery {
 
   /** Writes something to one connection alone, after all that is due to it. */
   tell(connection: Connection, text: string): void {
+    if (connection.addToOpening(text)) return
     const group = this.#groups.get(groupOf(connection))
     if (group) this.#flushWhole(group)
     if (group?.live.has(connection)) this.#write(group, connection, encode(text), 0)
     else connection.write(text)
-  }
-
-  /** Notes what a page knows as ended: it is to be told when one of these goes on. */
-  noteEnded(topics: Iterable<Pattern>): void {
-    for (const topic of topics) this.#ended.add(topic)
   }
 
   /** Which of the topics of an interest have ended, if somebody live has it. */
@@ -203,13 +200,19 @@ export class Delivery {
   join(connection: Connection, open: readonly Pattern[]): void {
     if (connection.ended) return
     if (open.length === 0 && !connection.subscriptions) return this.#finish(connection)
+    if (!this.#putIn(connection, open)) return this.#finish(connection)
+    for (const topic of open) this.#events.onViewers(topic, true)
+  }
+
+  /** Has a connection be among the live ones; false if it has nothing to wait for there. */
+  #putIn(connection: Connection, open: readonly Pattern[]): boolean {
     const before = this.#groupFor(connection, open)
     this.#flushWhole(before)
-    if (before.over) return this.#finish(connection)
+    if (before.over) return false
     // The last of them may have gone while it was written to, and its group with it.
     this.#groupFor(connection, open).live.add(connection)
     this.#catchingUp.delete(connection)
-    for (const topic of open) this.#events.onViewers(topic, true)
+    return true
   }
 
   /** Whether anybody follows this topic. */
@@ -277,8 +280,8 @@ export class Delivery {
     if (framed.audience?.startsWith('=')) {
       return this.#writeTo(framed.audience.slice(1), framed, before)
     }
-    if (event.kind === 'signal' && !isMark(event)) this.#countDropped(framed)
-    if (this.#pages.size > 0) this.#mark(framed)
+    if (event.kind === 'signal' && !isMark(event)) this.#signal(framed)
+    this.pages.mark(event)
     for (const group of this.#concerned(event.topic)) {
       if (framed.audience !== null) this.#writeApart(group, framed, before)
       else {
@@ -289,37 +292,28 @@ export class Delivery {
     }
   }
 
-  /** Notes for pages that a topic has ended, or goes on; they are told once all that was before is written. */
-  #mark({ topic, form }: Framed): void {
-    const isEnd = form === 'end'
-    if (!isEnd && !this.#ended.delete(topic)) return
-    if (isEnd) this.#ended.add(topic)
-    for (const connection of this.#pages) {
-      if (!connection.interest.wants(topic)) continue
-      connection.subscriptions?.mark(topic, form)
-      if (isEnd) this.#ending.add(connection)
-    }
-  }
-
-  /** Tells the pages that are live which of their addresses are over. */
   #tellEnds(): void {
-    for (const connection of this.#ending) {
+    const isReady = (connection: Connection) => {
       const group = this.#groups.get(groupOf(connection))
-      const isLive = group?.live.has(connection)
-      if (isLive && !group?.idle) continue
-      this.#ending.delete(connection)
-      // Who catches up is told when it has everything.
-      const over = (isLive && connection.subscriptions?.over()) || []
-      if (over.length === 0) continue
-      this.tell(connection, doneFrame(over))
+      return group?.live.has(connection) ? group.idle : undefined
+    }
+    for (const [connection, text] of this.pages.tellings(isReady)) {
+      this.tell(connection, text)
       this.change(connection)
     }
   }
 
-  #countDropped({ topic, audience }: Framed): void {
-    for (const { interest, record } of this.#catchingUp) {
+  /** To those that are not live: a page that looks after a new address only has it all the same. */
+  #signal(framed: Framed): void {
+    const { topic, audience } = framed
+    for (const connection of this.#catchingUp) {
+      const { interest, record, subscriptions, lagging } = connection
       const wants = topic === everyone || interest.wants(topic)
-      if (wants && audience !== `!${record.id}`) this.dropped++
+      if (!wants || audience === `!${record.id}`) continue
+      const isFollowed =
+        topic === everyone ? subscriptions?.settled.size : subscriptions?.isSettled(topic)
+      if (isFollowed && !lagging) connection.write(joined([framed]), 1)
+      else this.dropped++
     }
   }
 
@@ -488,7 +482,7 @@ function groupOf({ interest, endedBefore, openBefore, subscriptions }: Connectio
   return nameOf(interest.name, endedBefore, openBefore)
 }
 
-/** Before the name of a group of pages. */
-const ofPages = 'pages\n'
+/** Before the name of a group of pages: no other begins so, for no topic is empty. */
+const ofPages = '\npages\n'
 
 const none: ReadonlySet<Group> = new Set()

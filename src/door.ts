@@ -15,6 +15,7 @@ import { isForeign, urlOf } from './origin'
 import { Refusal } from './refusal'
 import type { Refused, Subscription } from './subscriptions'
 import { asPattern, isPattern, type Pattern, type Topic } from './topic'
+import { within } from './within'
 
 /**
  * What a guard is asked about who wants all entities. No id, no name, and nothing that is missing equals it: were it
@@ -97,6 +98,8 @@ export interface DoorOptions {
   connect: (request: Request, connect: Connect) => Response
   /** @param connection one that the page has; else it is given one */
   connectPage: (request: Request, page: ConnectPage, connection: string | undefined) => Response
+  /** @throws Refusal when a page of that viewer has no such connection here. */
+  findPage: (connection: string, viewer: string | undefined) => unknown
   onRefuse: (refusal: Refusal, request: Request) => void
   onError: (error: unknown) => void
 }
@@ -107,6 +110,12 @@ const why: Record<AddressFault, string> = {
   expired: 'The address has expired; reload the page.',
   forged: 'The signature does not belong to this address or viewer; reload the page.',
 }
+
+/** How many addresses of a page are looked at at a time. */
+const atOnce = 64
+
+/** Shared, for most addresses have none of it. */
+const none: readonly never[] = []
 
 /** The requests of one hub. */
 export class Door {
@@ -178,9 +187,15 @@ export class Door {
   async #page(request: Request, url: URL, server: BunServer | undefined): Promise<Response> {
     const { connection, follow, drop } = await readOrder(request, this.#options.limits.addresses)
     const viewer = await this.#options.viewer?.(request)
-    const found = await Promise.all(
-      follow.map((wanted) => this.#subscribe(request, url, wanted, viewer)),
-    )
+    // Before anything is asked for it; and again afterwards, for it may have ended meanwhile.
+    if (connection !== undefined) this.#options.findPage(connection, viewer)
+    const found: (Subscription | Refused)[] = []
+    for (let at = 0; at < follow.length; at += atOnce) {
+      const some = follow.slice(at, at + atOnce)
+      found.push(
+        ...(await Promise.all(some.map((one) => this.#subscribe(request, url, one, viewer)))),
+      )
+    }
     const granted = found.filter((one) => 'topics' in one)
     const refused = found.filter((one) => 'status' in one)
     const page = { viewer, server, granted, refused, drop }
@@ -193,15 +208,23 @@ export class Door {
     { id, address, cursor }: Wanted,
     viewer: string | undefined,
   ): Promise<Subscription | Refused> {
-    const url = URL.parse(address, base) ?? base
+    const url = URL.parse(address, base)
+    if (!url) return { id, status: 400, reason: `${shown(address)} is no address.` }
     // What a guard is asked about is this address, with the cookies and headers of the page.
     const own = new Request(url, { headers: request.headers })
-    try {
+    const grant = async () => {
       const asked = await this.#ask(url, this.#restOf(url, base))
       await this.#guard(own, url, asked, viewer)
-      const { topics, ended = [], open = [], aside = [], first = [] } = await asked.open()
-      const since = url.searchParams.get('since')?.slice(0, 100)
-      return { id, topics, ended, open, aside, first, cursor: cursor ?? since }
+      return asked.open()
+    }
+    try {
+      const late = () =>
+        new Refusal(503, 'The server took too long to look; come back in a moment.')
+      const granted = await within(this.#options.limits.render, grant(), late)
+      const { topics, ended = none, open = none, aside = none, first = none } = granted
+      const since = url.searchParams.get('since')
+      const known = since && since.length <= 100 ? since : undefined
+      return { id, topics, ended, open, aside, first, cursor: cursor ?? known }
     } catch (error) {
       const { status, message } = this.#refusalOf(error, own)
       return { id, status, reason: message }

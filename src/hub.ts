@@ -139,6 +139,7 @@ export class Hub {
       viewer: options.viewer && ((request) => this.viewer(request)),
       connect: (request, connect) => this.#connections.open(request, connect),
       connectPage: (...page) => this.#connections.page(...page),
+      findPage: (...page) => this.#connections.ofPage(...page),
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })

@@ -21,6 +21,11 @@ export class Interest {
     this.#exact = new Set(this.exact)
   }
 
+  /** Whether a topic or pattern is one of its own. */
+  has(topic: Pattern): boolean {
+    return this.#exact.has(topic) || this.patterns.includes(topic)
+  }
+
   /** Whether these are its topics, in its order. */
   is(topics: readonly string[]): boolean {
     return (

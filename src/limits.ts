@@ -18,7 +18,7 @@ export interface Limits {
   connections: number
   /** Topics, or entities, that one request may name. @default 100 */
   topics: number
-  /** Addresses that the connection of one page may follow. @default 10000 */
+  /** Addresses that the connection of one page may follow. @default 5000 */
   addresses: number
   /** Events that are replayed of one topic; with more the reader gets the snapshot. @default 1000 */
   replay: number
@@ -47,7 +47,7 @@ export const defaults: Limits = {
   perViewer: 50,
   connections: 50_000,
   topics: 100,
-  addresses: 10_000,
+  addresses: 5_000,
   replay: 1_000,
   snapshot: 200,
   expires: 24 * 60 * 60 * 1_000,

@@ -16,6 +16,7 @@ import type { Middlewares } from './middleware'
 import { outsidePages } from './page'
 import { Patch } from './swap'
 import type { Topic } from './topic'
+import { within } from './within'
 
 /** What may be published: trusted HTML or a patch. Nothing is sent for `null`, `undefined` and `false`. */
 export type Rendered = Html | Patch | null | undefined | false
@@ -212,18 +213,8 @@ export class Publisher {
   async #inTime(topic: Topic, rendered: Rendered | Promise<Rendered>): Promise<Rendered> {
     if (!(rendered instanceof Promise)) return rendered
     const { render } = this.#limits
-    let timer: Timer | undefined
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => {
-        reject(new Error(`Rendering for "${topic}" took longer than ${render} ms`))
-      }, render)
-      timer.unref()
-    })
-    try {
-      return await Promise.race([rendered, late])
-    } finally {
-      clearTimeout(timer)
-    }
+    const late = () => new Error(`Rendering for "${topic}" took longer than ${render} ms`)
+    return within(render, rendered, late)
   }
 
   #append(to: Destination, rendered: Rendered): Outcome {

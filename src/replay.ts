@@ -159,7 +159,11 @@ export class Replay {
         const next = this.#step(reader)
         if (next === 'arrived') return
         if (next instanceof Promise) return this.#await(reader, next)
-        if (next === 'written' || performance.now() > until) return this.#enqueue(reader)
+        if (next !== 'written' && performance.now() <= until) continue
+        // The page is told what it can be told, however long this takes.
+        if (reader.opening) reader.connection.write(reader.opening, reader.waiting)
+        take(reader)
+        return this.#enqueue(reader)
       }
     } catch (error) {
       this.#fail(reader, error)
@@ -193,7 +197,7 @@ export class Replay {
     if (entered) return entered
     const [topic] = snapshots
     if (topic !== undefined) {
-      return then(this.#snapshots.for(reader, topic), ({ text, events }) =>
+      return then(this.#uptake.show(reader, topic), ({ text, events }) =>
         this.#join(reader, text, events),
       )
     }
@@ -206,7 +210,7 @@ export class Replay {
       const over = stages ? this.#uptake.settle(connection, stages, ended) : ''
       const drained = this.#send(reader, over + idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
-      const open = connection.subscriptions?.open ?? openOf(connection, ended)
+      const open = connection.subscriptions?.open() ?? openOf(connection, ended)
       this.#delivery.join(connection, open)
       return 'arrived'
     })

@@ -9,7 +9,8 @@ export function connectAttributes(address: string): Attributes {
 /**
  * The attributes of an element that shows a topic.
  *
- * @param swap how content is put into it. @default 'beforeend' for kind log, else 'innerHTML'
+ * @param swap how content is put into it: a swap of htmx, or `morph`, which changes only what differs; without the
+ * browser runtime htmx 2 replaces all of it. @default 'beforeend' for kind log, else 'innerHTML'
  */
 export function slotAttributes(
   topic: Topic,
@@ -25,5 +26,5 @@ export function swapAttributes(
   swap = kind === 'log' ? 'beforeend' : 'innerHTML',
 ): Attributes {
   // Both are inherited, so a slot that did not say them would follow its surroundings.
-  return { 'hx-swap': swap, 'hx-target': 'this' }
+  return { 'hx-swap': swap === 'morph' ? 'innerMorph' : swap, 'hx-target': 'this' }
 }

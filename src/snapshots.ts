@@ -9,6 +9,7 @@ import { Shared } from './shared'
 import { frame } from './sse'
 import type { Topic } from './topic'
 import { replayFrame, snapshotFrame } from './wire'
+import { within } from './within'
 
 /** How a topic as it stands is made, when the app says so. */
 export type Snapshot = (topic: Topic) => Awaitable<Rendered>
@@ -113,13 +114,20 @@ export class Snapshots {
     return then(kind === 'state' ? this.#states(topic) : [], (all) => {
       const events = all.filter((event) => !isMark(event))
       if (events.length > 0 || !snapshot) return this.#frames(events)
-      return then(snapshot(topic), (content) => {
+      return then(this.#inTime(topic, snapshot(topic)), (content) => {
         if (content === null || content === undefined || content === false) return nothing
         const data = typeof content === 'string' ? content : content.html
         const event = typeof content === 'string' ? topic : undefined
         return { text: frame({ event, data }), events: 1, upTo: 0 }
       })
     })
+  }
+
+  #inTime(topic: Topic, content: Awaitable<Rendered>): Awaitable<Rendered> {
+    if (!(content instanceof Promise)) return content
+    const { render } = this.#limits
+    const late = () => new Error(`The snapshot of "${topic}" took longer than ${render} ms`)
+    return within(render, content, late)
   }
 
   /** What stands in the slots in one event, patches one by one. */

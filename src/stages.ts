@@ -10,6 +10,9 @@ export interface Stage {
   isBack: boolean
 }
 
+/** How many stages are made of what is asked for at once. */
+const most = 32
+
 /** An address, and the number that its cursor stands for, if it is one that can be gone on from. */
 export interface Beginning {
   subscription: Subscription
@@ -64,10 +67,19 @@ export class Stages {
   plan(at: number, asked: readonly Beginning[]): number {
     // Who needs snapshots is taken up last, at the end: others show the same topics, and have all that is in them then.
     const byNumber = Map.groupBy(asked, ({ from }) => from ?? Number.POSITIVE_INFINITY)
-    for (const [from, beginnings] of byNumber) {
-      const subscriptions = beginnings.map(({ subscription }) => subscription)
-      this.#stages.push({ from, subscriptions, isBack: false })
+    const numbers = [...byNumber.keys()].sort((a, b) => a - b)
+    // Who begins a little earlier is sent again what it has, and the page knows that: each stage costs.
+    const together = Math.ceil(numbers.length / most)
+    for (let i = 0; i < numbers.length; i += together) {
+      const some = numbers.slice(i, i + together).filter((one) => Number.isFinite(one))
+      if (some[0] !== undefined)
+        this.#push(
+          some[0],
+          some.flatMap((one) => byNumber.get(one) ?? []),
+        )
     }
+    const late = byNumber.get(Number.POSITIVE_INFINITY)
+    if (late) this.#push(Number.POSITIVE_INFINITY, late)
     const first = Math.min(at, ...this.#stages.map(({ from }) => from))
     if (first < at && this.#active.size > 0) {
       const subscriptions = [...this.#active]
@@ -76,6 +88,11 @@ export class Stages {
     }
     this.#stages.sort((a, b) => a.from - b.from)
     return first
+  }
+
+  #push(from: number, beginnings: readonly Beginning[]): void {
+    const subscriptions = beginnings.map(({ subscription }) => subscription)
+    this.#stages.push({ from, subscriptions, isBack: false })
   }
 
   /**

@@ -40,7 +40,7 @@ export interface StreamOptions<Entity, Name extends string, Item> {
   final?: ((entity: Entity, context: RenderContext) => Rendered | Promise<Rendered>) | undefined
   /** For kind `log`. @default { count: 1000, age: 86_400_000 } */
   keep?: Partial<Keep> | undefined
-  /** How content is put into a slot. @default 'beforeend' for kind log, else 'innerHTML' */
+  /** How content is put into a slot: a swap of htmx, or `morph`. @default 'beforeend' for kind log, else 'innerHTML' */
   swap?: string | undefined
 }
 

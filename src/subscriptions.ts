@@ -6,7 +6,7 @@
  */
 import type { Form } from './log/contract'
 import { frame } from './sse'
-import type { Pattern, Topic } from './topic'
+import { matches, type Pattern, type Topic } from './topic'
 
 /** One address that a page follows, access having been granted. */
 export interface Subscription {
@@ -35,11 +35,14 @@ export interface Refused {
 /** The addresses of one connection. */
 export class Subscriptions {
   #all = new Map<string, Subscription>()
-  #asked: Subscription[] = []
-  /** Those that take part, and have had everything once. */
+  #asked = new Set<Subscription>()
   #settled = new Set<Subscription>()
-  /** Topics that have ended. */
+  /** How many of them name a topic. */
+  #counts = new Map<Pattern, number>()
+  /** Topics that have ended by the log. */
   #ended = new Set<Pattern>()
+  /** Whether a topic of one of them has ended by the app's word, until something is appended that counts more. */
+  #words = new Map<Subscription, Map<Pattern, boolean>>()
   /** Counts the times that some were dropped. */
   dropped = 0
 
@@ -47,20 +50,9 @@ export class Subscriptions {
     return this.#all.size
   }
 
-  /** All that they name together. */
-  get topics(): Pattern[] {
-    return topicsOf(this.#all.values())
-  }
-
-  /** What the others name together. */
-  topicsBut(some: readonly Subscription[]): Pattern[] {
-    const without = new Set(some)
-    return topicsOf([...this.#all.values()].filter((one) => !without.has(one)))
-  }
-
-  /** Those of their topics that may still change; a pattern always may. */
-  get open(): Pattern[] {
-    return this.topics.filter((topic) => !this.#ended.has(topic))
+  /** Whether some were added that nobody has taken yet. */
+  get isAsked(): boolean {
+    return this.#asked.size > 0
   }
 
   /** Those that take part, and have had everything once. */
@@ -68,33 +60,53 @@ export class Subscriptions {
     return this.#settled
   }
 
-  /** Those of their topics that have ended. */
-  get ended(): ReadonlySet<Pattern> {
-    return this.#ended
+  /** All that they name together. */
+  topics(): Pattern[] {
+    return [...this.#counts.keys()]
   }
 
-  /** Whether some were added that nobody has taken yet. */
-  get isAsked(): boolean {
-    return this.#asked.length > 0
+  /** What the others name together. */
+  topicsBut(some: readonly Subscription[]): Pattern[] {
+    const counts = new Map(this.#counts)
+    for (const one of some) for (const topic of one.topics) count(counts, topic, -1)
+    return [...counts.keys()]
+  }
+
+  /** Those of their topics that may still change, for one of them at least; a pattern always may. */
+  open(): Pattern[] {
+    if (this.#words.size === 0) return this.topics().filter((topic) => !this.#ended.has(topic))
+    const open = new Set<Pattern>()
+    for (const one of this.#all.values()) {
+      for (const topic of one.topics) if (!this.#hasEnded(one, topic)) open.add(topic)
+    }
+    return [...open]
+  }
+
+  /** Topics that one of them may know as ended. */
+  *ended(): Generator<Pattern> {
+    yield* this.#ended
+    for (const words of this.#words.values()) yield* words.keys()
   }
 
   /** Adds some; they take part once they are {@link take}n. */
   add(subscriptions: readonly Subscription[]): void {
     for (const one of subscriptions) {
       this.#all.set(one.id, one)
-      // The app's word is of now: what is appended from here on counts more.
+      this.#asked.add(one)
+      for (const topic of one.topics) count(this.#counts, topic, 1)
+      const words = new Map<Pattern, boolean>()
       for (const topic of one.topics) {
-        if (includes(one.ended, topic)) this.#ended.add(topic)
-        else if (includes(one.open, topic)) this.#ended.delete(topic)
+        if (includes(one.ended, topic)) words.set(topic, true)
+        else if (includes(one.open, topic)) words.set(topic, false)
       }
+      if (words.size > 0) this.#words.set(one, words)
     }
-    this.#asked.push(...subscriptions)
   }
 
   /** Those that were added since the last time, and are still there. */
   take(): Subscription[] {
-    const asked = this.#asked.filter((one) => this.has(one))
-    this.#asked = []
+    const asked = [...this.#asked]
+    this.#asked.clear()
     return asked
   }
 
@@ -108,61 +120,77 @@ export class Subscriptions {
   }
 
   /** Drops those with these ids; of others it knows nothing. */
-  drop(ids: readonly string[]): void {
+  drop(ids: Iterable<string>): void {
     for (const id of ids) {
       const one = this.#all.get(id)
       if (!one) continue
       this.#all.delete(id)
+      this.#asked.delete(one)
       this.#settled.delete(one)
+      this.#words.delete(one)
+      for (const topic of one.topics) {
+        count(this.#counts, topic, -1)
+        if (!this.#counts.has(topic)) this.#ended.delete(topic)
+      }
       this.dropped++
     }
-    if (this.#ended.size > 0) this.#ended = this.#ended.intersection(new Set(this.topics))
   }
 
   /** Drops those for which there is a reason to refuse them. */
-  refuse(reasonFor: (subscription: Subscription) => string | undefined): Refused[] {
+  refuse(status: number, reasonFor: (subscription: Subscription) => string | undefined): Refused[] {
     const refused: Refused[] = []
     for (const one of this.#all.values()) {
       const reason = reasonFor(one)
-      if (reason) refused.push({ id: one.id, status: 403, reason })
+      if (reason) refused.push({ id: one.id, status, reason })
     }
     this.drop(refused.map(({ id }) => id))
     return refused
   }
 
   /**
-   * Some have had everything up to now.
+   * Some take part and have everything up to now.
    *
-   * @param ended those of the topics that have ended by the log; where the app has said something that counts more
+   * @param ended those of all topics that have ended by the log
    */
   settle(subscriptions: Iterable<Subscription>, ended: ReadonlySet<Pattern>): void {
-    const known = new Set(topicsOf(this.#settled))
-    for (const one of subscriptions) {
-      if (!this.has(one) || this.#settled.has(one)) continue
-      this.#settled.add(one)
-      for (const topic of one.topics) {
-        const isSaid = includes(one.ended, topic) || includes(one.open, topic)
-        if (isSaid || known.has(topic)) continue
-        if (ended.has(topic)) this.#ended.add(topic)
-        else this.#ended.delete(topic)
-      }
+    for (const one of subscriptions) if (this.has(one)) this.#settled.add(one)
+    this.#ended = new Set(this.topics().filter((topic) => ended.has(topic)))
+  }
+
+  /** Whether one that takes part names a topic. */
+  isSettled(topic: Topic): boolean {
+    for (const { topics } of this.#settled) {
+      if (topics.some((one) => one === topic || matches(one, topic))) return true
     }
+    return false
   }
 
   /** Notes that a topic has ended, or that it goes on. */
   mark(topic: Topic, form: Form): void {
+    if (!this.#counts.has(topic)) return
     if (form === 'end') this.#ended.add(topic)
     else this.#ended.delete(topic)
+    for (const words of this.#words.values()) words.delete(topic)
   }
 
   /** The ids of those whose every topic has ended; they are dropped. */
   over(): string[] {
-    const isOver = ({ topics, aside }: Subscription) =>
-      topics.every((topic) => this.#ended.has(topic) || includes(aside, topic))
+    const isOver = (one: Subscription) =>
+      one.topics.every((topic) => this.#hasEnded(one, topic) || includes(one.aside, topic))
     const ids = [...this.#settled].filter(isOver).map(({ id }) => id)
     this.drop(ids)
     return ids
   }
+
+  #hasEnded(one: Subscription, topic: Pattern): boolean {
+    return this.#words.get(one)?.get(topic) ?? this.#ended.has(topic)
+  }
+}
+
+function count(counts: Map<Pattern, number>, topic: Pattern, by: 1 | -1): void {
+  const next = (counts.get(topic) ?? 0) + by
+  if (next > 0) counts.set(topic, next)
+  else counts.delete(topic)
 }
 
 function includes(topics: readonly Topic[], topic: Pattern): boolean {

@@ -5,10 +5,10 @@ import type { Awaitable, Log } from './log'
 import { all, then } from './log/awaitable'
 import type { Missing } from './missing'
 import type { Reader } from './reader'
-import type { Snapshots } from './snapshots'
+import type { Shown, Snapshots } from './snapshots'
 import { idOnly } from './sse'
 import type { Stage, Stages } from './stages'
-import { doneFrame, followFrame, topicsOf } from './subscriptions'
+import { doneFrame, followFrame, refusedFrame, topicsOf } from './subscriptions'
 import type { Pattern, Topic } from './topic'
 import { eventId } from './wire'
 
@@ -18,24 +18,28 @@ export class Uptake {
   #delivery: Delivery
   #snapshots: Snapshots
   #missing: Missing
+  #onError: (error: unknown, topic: Topic) => void
 
   constructor(options: {
     log: Log
     delivery: Delivery
     snapshots: Snapshots
     missing: Missing
+    onError: (error: unknown, topic: Topic) => void
   }) {
     this.#log = options.log
     this.#delivery = options.delivery
     this.#snapshots = options.snapshots
     this.#missing = options.missing
+    this.#onError = options.onError
   }
 
   /** Takes up addresses of a page that begin where the reader stands, and leaves those out that were dropped. */
   enter(reader: Reader, stages: Stages): Awaitable<'on'> | undefined {
-    const { connection, shown } = reader
+    const { connection } = reader
     this.#turnBack(reader, stages)
     const hasLeft = stages.leave()
+    if (hasLeft) forsake(reader)
     // At the end of the log, and not of what was heard of it.
     if (stages.next === Number.POSITIVE_INFINITY) this.#log.head()
     const stage = stages.enter(connection.cursor, this.#delivery.position)
@@ -44,10 +48,7 @@ export class Uptake {
     if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
     const from = Number.isFinite(stage.from) ? stage.from : undefined
     const interest = new Interest(topicsOf(stage.subscriptions))
-    // Of these the reader skips what they lack: it is in the snapshot that was sent before they took part.
-    const again = [...shown.keys()].filter((topic) => interest.wants(topic))
-    return then(this.#missing.of(interest, from), (found) => {
-      const missing = [...new Set([...again, ...found])]
+    return then(this.#missing.of(interest, from), (missing) => {
       const others = new Interest(connection.subscriptions?.topicsBut(stage.subscriptions) ?? [])
       const common = missing.filter((topic) => others.wants(topic))
       if (from !== undefined && common.length > 0) {
@@ -66,7 +67,9 @@ export class Uptake {
     const first = subscriptions.flatMap((one) => one.first)
     reader.opening += followFrame(subscriptions.map(({ id }) => id)) + first.join('')
     reader.waiting += first.length
-    reader.isReturning = subscriptions.some(({ cursor }) => cursor !== undefined)
+    // What waits is of others, who came before.
+    const isReturning = reader.snapshots.size > 0 && reader.isReturning
+    reader.isReturning = isReturning || subscriptions.some(({ cursor }) => cursor !== undefined)
   }
 
   /**
@@ -74,7 +77,7 @@ export class Uptake {
    * later one would be sent to them again after a cut.
    */
   #showNow(reader: Reader, topics: readonly Topic[]): Awaitable<'on'> {
-    const made = all(topics.map((topic) => this.#snapshots.for(reader, topic)))
+    const made = all(topics.map((topic) => this.show(reader, topic)))
     return then(made, (found) => {
       for (const { text, events } of found) {
         reader.opening += text
@@ -84,11 +87,38 @@ export class Uptake {
     })
   }
 
+  /** A topic as it stands. If it can not be made, a page loses the addresses that name it, and no other. */
+  show(reader: Reader, topic: Topic): Awaitable<Shown> {
+    if (!reader.stages) return this.#snapshots.for(reader, topic)
+    try {
+      const made = this.#snapshots.for(reader, topic)
+      return made instanceof Promise
+        ? made.catch((error) => this.#fail(reader, topic, error))
+        : made
+    } catch (error) {
+      return this.#fail(reader, topic, error)
+    }
+  }
+
+  #fail({ connection, snapshots }: Reader, topic: Topic, error: unknown): Shown {
+    this.#onError(error, topic)
+    snapshots.delete(topic)
+    const reason = 'What this shows could not be made; the server has the reason.'
+    const refused = connection.subscriptions?.refuse(500, ({ topics }) =>
+      new Interest(topics).wants(topic) ? reason : undefined,
+    )
+    this.#delivery.change(connection)
+    return { text: refusedFrame(refused ?? []), events: 0, upTo: 0 }
+  }
+
   /** Takes up what a page has asked for meanwhile: its reader goes back, if need be. */
   #turnBack(reader: Reader, stages: Stages): void {
-    const { connection, snapshots } = reader
+    const { connection, snapshots, shown } = reader
     const { subscriptions, cursor: at } = connection
     if (!subscriptions?.isAsked || snapshots.size > 0) return
+    // What is in a snapshot is skipped on the way: first that is behind.
+    for (const [topic, upTo] of shown) if (upTo <= at) shown.delete(topic)
+    if (shown.size > 0) return
     const asked = subscriptions.take().map((subscription) => {
       const number = this.#missing.numberOf(subscription.cursor)
       const from = number && Math.min(number, this.#delivery.position)
@@ -106,10 +136,16 @@ export class Uptake {
     const { subscriptions } = connection
     if (!subscriptions) return ''
     subscriptions.settle(stages.active, new Set(ended))
-    this.#delivery.noteEnded(subscriptions.ended)
+    this.#delivery.pages.noteEnded(connection)
     const over = subscriptions.over()
     if (over.length === 0) return ''
     this.#delivery.change(connection)
     return doneFrame(over)
   }
+}
+
+/** Snapshots for which nobody of the page is left are not made. */
+function forsake({ connection, snapshots, shown }: Reader): void {
+  for (const topic of snapshots) if (!connection.interest.wants(topic)) snapshots.delete(topic)
+  for (const topic of shown.keys()) if (!connection.interest.wants(topic)) shown.delete(topic)
 }

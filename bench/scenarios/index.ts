@@ -1,4 +1,6 @@
 import type { Scenario } from '../scenario'
+import { browser } from './browser'
+import { browserCells } from './browser-cells'
 import { components } from './components'
 import { connects } from './connects'
 import { entities } from './entities'
@@ -26,4 +28,6 @@ export const scenarios: readonly Scenario[] = [
   state,
   overload,
   components,
+  browser,
+  browserCells,
 ]

@@ -64,17 +64,7 @@ export function serve({ port, publish, orders }: Candidate): Promise<never> {
       timed(async () => {
         const { perSecond, seconds, bytes, topic = 'bench' } = order
         const rest = filling(bytes)
-        const began = epochTime()
-        const all = Math.round(perSecond * seconds)
-        let last: unknown
-        for (let published = 0; published < all; ) {
-          const due = Math.min(all, Math.floor(((epochTime() - began) / 1e6) * perSecond))
-          for (; published < due; published++) {
-            last = publishNext(topic, rest, began + ((published + 1) / perSecond) * 1e6)
-          }
-          if (published < all) await Bun.sleep(1)
-        }
-        await last
+        await byTheClock(perSecond, seconds, (at) => publishNext(topic, rest, at))
       }),
     memory: async () => {
       for (let i = 0; i < 5; i++) {
@@ -90,7 +80,26 @@ export function serve({ port, publish, orders }: Candidate): Promise<never> {
   })
 }
 
-async function timed(act: () => Promise<void>): Promise<Published> {
+/** Publishes whenever it is due, in microseconds since 1970; resolves when the last is confirmed. */
+export async function byTheClock(
+  perSecond: number,
+  seconds: number,
+  publish: (at: number) => unknown,
+): Promise<void> {
+  const began = epochTime()
+  const all = Math.round(perSecond * seconds)
+  let last: unknown
+  for (let published = 0; published < all; ) {
+    const due = Math.min(all, Math.floor(((epochTime() - began) / 1e6) * perSecond))
+    for (; published < due; published++) {
+      last = publish(began + ((published + 1) / perSecond) * 1e6)
+    }
+    if (published < all) await Bun.sleep(1)
+  }
+  await last
+}
+
+export async function timed(act: () => Promise<void>): Promise<Published> {
   const began = epochTime()
   const before = cpuTime()
   await act()
@@ -113,7 +122,8 @@ function watching(): Orders {
   }
 }
 
-function cpuTime(): number {
+/** Of this process up to now, in milliseconds. */
+export function cpuTime(): number {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1_000
 }

@@ -14,6 +14,7 @@ const policy = [
   "script-src 'self'",
   "style-src 'self'",
   "connect-src 'self'",
+  "worker-src 'self'",
   "img-src 'self' data:",
   "form-action 'self'",
   "base-uri 'none'",

@@ -1,7 +1,13 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
 import { type Hub, text } from 'headwater'
-import { type Column, HeadwaterHead, LogView, MultiStreamTable } from 'headwater/components'
+import {
+  type Column,
+  ConnectionStatus,
+  HeadwaterHead,
+  LogView,
+  MultiStreamTable,
+} from 'headwater/components'
 import { Summary } from './cells'
 import type { Job } from './job'
 import type { Jobs, Logs } from './streams'
@@ -43,6 +49,7 @@ export function Page({ hub, jobs, all, notice, children }: PageProps) {
       <body>
         <header>
           <h1>Jobs</h1>
+          <ConnectionStatus />
           <form method="post" action="/start" hx-post="/start" hx-target="#notice">
             <button type="submit" class="primary">
               Start all

@@ -11,6 +11,7 @@ const policy = [
   "script-src 'self'",
   "style-src 'self'",
   "connect-src 'self'",
+  "worker-src 'self'",
   'img-src data:',
   "form-action 'self'",
   "base-uri 'none'",

@@ -1,6 +1,12 @@
 /** @jsxImportSource @kitajs/html */
 import type { Children } from '@kitajs/html'
-import { Connected, HeadwaterHead, LogView, StreamElement } from 'headwater/components'
+import {
+  Connected,
+  ConnectionStatus,
+  HeadwaterHead,
+  LogView,
+  StreamElement,
+} from 'headwater/components'
 import { type Live, NoteLine, sessionTopic } from './live'
 import type { Session, Store } from './store'
 
@@ -53,6 +59,7 @@ export function Notes(props: { live: Live; store: Store; session: Session }) {
             as="p"
             role="status"
           />
+          <ConnectionStatus />
           <form method="post" action="/sign-out">
             <button type="submit">Sign out</button>
           </form>

@@ -58,9 +58,9 @@ test('2,000 files in 50 jobs: one request for all cells, clicks answer meanwhile
   await allBecome(page, 'done')
   await shows(page, 'summary', '50 jobs50 done')
   await expectEqual(page, program)
-  expect(streams(seen.requests, 'job')).toHaveLength(1)
-  expect(streams(seen.requests, 'log')).toHaveLength(1)
-  expect(streams(seen.requests)).toHaveLength(2)
+  expect(follows(seen, 'job')).toHaveLength(1)
+  expect(follows(seen, 'log')).toHaveLength(1)
+  expect(new Set(seen.follows.map(({ connection }) => connection)).size).toBe(1)
 
   const sums = await figures(space.root)
   expect(sums.size).toBe(2000)
@@ -115,7 +115,7 @@ test('a reload in mid-run is right at once, and goes on live', async () => {
     }
     const { bytes } = await figuresIn(html, id)
     await until(async () => (await bytesOn(page, id)) > bytes)
-    expect(streams(seen.requests, 'job')).toHaveLength(reloads + 1)
+    expect(follows(seen, 'job')).toHaveLength(reloads + 1)
   }
   await allBecome(page, 'done')
   await expectEqual(page, program)
@@ -149,13 +149,13 @@ test('a job that is added in mid-run is a live row of the other page: once, also
   expect(steps.size).toBeGreaterThan(2)
   const documents = first.seen.requests.filter((url) => new URL(url).pathname === '/')
   expect(documents).toHaveLength(1)
-  expect(streams(first.seen.requests, 'job')).toHaveLength(1)
+  expect(follows(first.seen, 'job')).toHaveLength(1)
   expect(await rows(first.page)).toEqual(['running', 'late'])
 
   const [other] = (await program.jobs(first.page)) as [string]
   const atCut = await bytesOn(first.page, other)
   proxy.cut()
-  await until(() => streams(first.seen.requests, 'job').length === 2)
+  await until(() => follows(first.seen, 'job').length === 2)
   await until(async () => (await bytesOn(first.page, other)) > atCut)
   expect(await rows(first.page)).toEqual(['running', 'late'])
 
@@ -380,7 +380,7 @@ test('bun run demo prints one plain address, ends in order on SIGTERM, and has t
 
   const again = await Program.start(space, { folders: [folder], port: program.port })
   expect(await again.job(id)).toEqual(before)
-  await until(() => streams(seen.requests, 'job').length > 1)
+  await until(() => follows(seen, 'job').length > 1)
   await expectEqual(page, again)
   expect(await again.end('SIGINT')).toBe(0)
 })
@@ -502,9 +502,8 @@ function until<T>(condition: () => T | Promise<T>): Promise<NonNullable<T>> {
 /** A page of the program whose stream is open. */
 async function open(url: string): Promise<OpenPage> {
   const opened = await newPage()
-  const stream = opened.page.waitForResponse((response) => response.url().includes('/stream/job'))
   await opened.page.goto(url)
-  await stream
+  await until(() => follows(opened.seen, 'job').length === 1)
   return opened
 }
 
@@ -546,11 +545,13 @@ function lineNumbers(page: Page): Promise<number[]> {
   return page.$$eval('.hw-lines > li', (all) => all.map((one) => (one as HTMLLIElement).value))
 }
 
-/** Requests of streams, of all sorts or of one. */
-function streams(requests: string[], name = ''): string[] {
-  return requests
-    .filter((url) => /^\/stream\/(?!-\/)/.test(new URL(url).pathname))
-    .filter((url) => new URL(url).pathname.startsWith(`/stream/${name}`))
+/** How often an address of a manager came to be followed. */
+function follows({ follows }: OpenPage['seen'], name: string): string[] {
+  return follows
+    .map(({ address }) => address)
+    .filter(
+      (address) => address.startsWith(`/stream/${name}?`) || address.startsWith(`/stream/${name}/`),
+    )
 }
 
 function expectClean(

@@ -32,8 +32,10 @@ export interface Seen {
   pageErrors: string[]
   /** What a content security policy blocked, as `<directive> <what>`, or the console's own words. */
   violations: string[]
-  /** The URL of every request, that of the page too. */
+  /** The URL of every request, that of the page too. Those of a worker are not among them. */
   requests: string[]
+  /** Each address that came to be followed over the stream of the browser runtime, and its connection. */
+  follows: { address: string; connection: string }[]
 }
 
 /** A page alone in its context: no cookies, storage or connections of another. */
@@ -127,9 +129,19 @@ export async function newPage(options: PageOptions = {}): Promise<OpenPage> {
     colorScheme,
     ...(viewport && { viewport }),
   })
-  const seen: Seen = { consoleErrors: [], pageErrors: [], violations: [], requests: [] }
+  const seen: Seen = {
+    consoleErrors: [],
+    pageErrors: [],
+    violations: [],
+    requests: [],
+    follows: [],
+  }
   await context.exposeBinding('headwaterViolation', (_, what: string) => seen.violations.push(what))
+  await context.exposeBinding('headwaterFollows', (source, follow: Seen['follows'][number]) => {
+    if (source.page === page) seen.follows.push(follow)
+  })
   await context.addInitScript(reportViolations)
+  await context.addInitScript(reportFollows)
   const page = await context.newPage()
   page.on('console', (message) => {
     const text = message.text()
@@ -206,5 +218,17 @@ function reportViolations(): void {
     .headwaterViolation
   document.addEventListener('securitypolicyviolation', (event) => {
     report(`${event.violatedDirective} ${event.blockedURI || event.sourceFile}`)
+  })
+}
+
+/** Runs in the page, before its own scripts. */
+function reportFollows(): void {
+  const report = (
+    globalThis as unknown as { headwaterFollows: (follow: Seen['follows'][number]) => void }
+  ).headwaterFollows
+  document.addEventListener('headwater:open', (event) => {
+    const { target, detail } = event as CustomEvent<{ connection: string }>
+    const address = (target as Element).getAttribute('sse-connect') ?? ''
+    report({ address, connection: detail.connection })
   })
 }

@@ -27,6 +27,7 @@ export class EventStream {
   #rest = ''
   #afterCr = false
   #id = ''
+  #isNamed = false
   #name = ''
   #data: string[] = []
 
@@ -48,17 +49,29 @@ export class EventStream {
     if (colon === 0) this.comments.push(line.slice(1))
     else if (field === 'data') this.#data.push(value)
     else if (field === 'event') this.#name = value
-    else if (field === 'id' && !value.includes('\0')) this.#id = value
+    else if (field === 'id' && !value.includes('\0')) this.#identify(value)
     else if (field === 'retry' && /^[0-9]+$/.test(value)) this.retry = Number(value)
+  }
+
+  #identify(id: string): void {
+    this.#id = id
+    this.#isNamed = true
   }
 
   #dispatch(): void {
     this.lastEventId = this.#id
     const event = { id: this.#id, name: this.#name || 'message', data: this.#data.join('\n') }
-    if (this.#data.length > 0) this.events.push(event)
+    const isEvent = this.#data.length > 0
+    const own = this.#isNamed ? this.#id : undefined
     this.#data = []
     this.#name = ''
+    this.#isNamed = false
+    if (isEvent) this.events.push(event)
+    this.framed(own, isEvent ? event : undefined)
   }
+
+  /** Told of each frame: the id that it carries itself, and the event, if there is one. */
+  protected framed(_id: string | undefined, _event: Received | undefined): void {}
 }
 
 /** What a request differs in from a plain GET. */
@@ -68,6 +81,8 @@ export interface ConnectOptions {
   lastEventId?: string | undefined
   /** Sent as it is, however malformed. @default the URL's path and query */
   path?: string
+  /** Sent with its length. @default none */
+  body?: string
 }
 
 const opened = new Set<Client>()
@@ -90,6 +105,8 @@ export class Client extends EventStream {
   ended = false
   #body: string[] = []
   #socket: Socket<undefined> | undefined
+  /** Of the request, not sent yet. */
+  #unsent: Uint8Array = Buffer.alloc(0)
   #bytes = Buffer.alloc(0)
   /** Bytes to come of the body or chunk; undefined where a chunk's size is to be read. */
   #left: number | undefined
@@ -100,10 +117,11 @@ export class Client extends EventStream {
     return this.#body.join('')
   }
 
-  async open(url: URL, { method = 'GET', headers, lastEventId, path }: ConnectOptions) {
+  async open(url: URL, { method = 'GET', headers, lastEventId, path, body }: ConnectOptions) {
     opened.add(this)
     const given: Record<string, string> = { host: url.host, ...headers }
     if (lastEventId !== undefined) given['last-event-id'] = lastEventId
+    if (body !== undefined) given['content-length'] = String(Buffer.byteLength(body))
     const fields = Object.entries(given).map(([name, value]) => `${name}: ${value}\r\n`)
     const head = `${method} ${path ?? url.pathname + url.search} HTTP/1.1\r\n${fields.join('')}\r\n`
     this.#socket = await Bun.connect({
@@ -111,10 +129,12 @@ export class Client extends EventStream {
       port: Number(url.port),
       socket: {
         data: (_, bytes) => this.#take(bytes),
+        drain: () => this.#send(),
         close: () => this.#end(),
       },
     })
-    this.#socket.write(head)
+    this.#unsent = Buffer.from(head + (body ?? ''))
+    this.#send()
     await this.until(() => this.status > 0 || this.ended)
     return this
   }
@@ -140,6 +160,12 @@ export class Client extends EventStream {
   cut(): void {
     this.#socket?.terminate()
     this.#end()
+  }
+
+  #send(): void {
+    if (this.#unsent.byteLength === 0) return
+    const sent = this.#socket?.write(this.#unsent) ?? 0
+    this.#unsent = this.#unsent.subarray(Math.max(0, sent))
   }
 
   #end(): void {

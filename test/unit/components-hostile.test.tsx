@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import {
   Connected,
+  ConnectionStatus,
   HeadwaterHead,
   LogView,
   MultiStreamRow,
@@ -46,6 +47,16 @@ afterAll(() => hub.close())
 /** Each with the hostile word in every place that takes user text. */
 const components: Record<string, (word: string) => JSX.Element> = {
   HeadwaterHead: (word) => <HeadwaterHead hub={hub} title={word} nonce={word} />,
+  ConnectionStatus: (word) => (
+    <ConnectionStatus
+      connected={word}
+      reconnecting={word}
+      offline={word}
+      refused={word}
+      closed={word}
+      {...everywhere(word)}
+    />
+  ),
   'StreamElement with an id': (word) => (
     <StreamElement manager={things} entity={idFrom(word)} stream="text" {...everywhere(word)} />
   ),

@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test
 import {
   type Column,
   Connected,
+  ConnectionStatus,
   HeadwaterHead,
   LogView,
   MultiStreamRow,
@@ -10,9 +11,10 @@ import {
   ProgressBar,
   StatusBadge,
   StreamElement,
+  TopicElement,
   tableRow,
 } from '../../components'
-import { asset } from '../../src/assets'
+import { type AssetName, asset } from '../../src/assets'
 import { text } from '../../src/html'
 import { Hub } from '../../src/hub'
 import { MultiStreamManager } from '../../src/manager'
@@ -76,11 +78,24 @@ beforeAll(() => {
 afterAll(() => hub.close())
 afterEach(cleanUp)
 
+/** The attributes of a script tag. */
+function script(name: AssetName) {
+  return { src: hub.asset(name), defer: '', integrity: asset(name)?.integrity ?? '' }
+}
+
 describe('HeadwaterHead', () => {
-  test('links theme, htmx and its extension with integrity, in order, and sets htmx up for a strict policy', async () => {
+  test('links theme, htmx, its extension and the runtime with integrity, in order, and sets htmx up for a strict policy', async () => {
     const head = read(await (<HeadwaterHead hub={hub} title="Jobs & more" />))
-    expect(head.map(({ tag }) => tag)).toEqual(['title', 'meta', 'link', 'script', 'script'])
-    const [, meta, link, htmx, sse] = head
+    expect(head.map(({ tag }) => tag)).toEqual([
+      'title',
+      'meta',
+      'link',
+      'script',
+      'script',
+      'script',
+      'script',
+    ])
+    const [, meta, link, htmx, sse, status, runtime] = head
     expect(JSON.parse(meta?.attributes.content ?? '')).toEqual({
       includeIndicatorStyles: false,
       allowEval: false,
@@ -92,15 +107,45 @@ describe('HeadwaterHead', () => {
       href: hub.asset('theme.css'),
       integrity: asset('theme.css')?.integrity ?? '',
     })
-    expect(htmx?.attributes).toEqual({
-      src: hub.asset('htmx.js'),
-      defer: '',
-      integrity: asset('htmx.js')?.integrity ?? '',
+    expect(htmx?.attributes).toEqual(script('htmx.js'))
+    expect(sse?.attributes).toEqual(script('sse.js'))
+    expect(status?.attributes).toEqual(script('status.js'))
+    expect(runtime?.attributes).toEqual({
+      ...script('headwater.js'),
+      'data-morph': hub.asset('idiomorph.js'),
+      'data-integrity': asset('idiomorph.js')?.integrity ?? '',
     })
-    expect(sse?.attributes.src).toBe(hub.asset('sse.js'))
     expect(await (<HeadwaterHead hub={hub} title="a & <b>" />)).toContain(
       '<title>a &amp; &lt;b&gt;</title>',
     )
+  })
+
+  test('H-11 with htmx 4 the extension is the one that it has dropped, and the morph is without idiomorph', async () => {
+    const head = read(await (<HeadwaterHead hub={hub} htmx={4} theme={false} nonce="n0" />))
+    expect(head.map(({ tag }) => tag)).toEqual(['meta', 'script', 'script', 'script', 'script'])
+    const [meta, htmx, sse, , runtime] = head
+    expect(JSON.parse(meta?.attributes.content ?? '')).toEqual({
+      includeIndicatorCSS: false,
+      defaultSettleDelay: 0,
+      inlineScriptNonce: 'n0',
+    })
+    expect(htmx?.attributes).toEqual({ ...script('htmx4.js'), nonce: 'n0' })
+    expect(sse?.attributes).toEqual({ ...script('sse4.js'), nonce: 'n0' })
+    expect(runtime?.attributes).toEqual({
+      ...script('headwater.js'),
+      nonce: 'n0',
+      'data-morph': hub.asset('morph.js'),
+      'data-integrity': asset('morph.js')?.integrity ?? '',
+    })
+  })
+
+  test.each([
+    [2, ['htmx.js', 'sse.js']],
+    [4, ['htmx4.js', 'sse4.js']],
+  ] as const)('without the runtime it is htmx %d with its extension', async (htmx, names) => {
+    const head = read(await (<HeadwaterHead hub={hub} htmx={htmx} runtime={false} theme={false} />))
+    const scripts = head.filter(({ tag }) => tag === 'script')
+    expect(scripts.map(({ attributes }) => attributes)).toEqual(names.map(script))
   })
 
   test('gives its nonce to each file and to htmx', async () => {
@@ -109,8 +154,70 @@ describe('HeadwaterHead', () => {
       ['meta', undefined],
       ['script', 'n0'],
       ['script', 'n0'],
+      ['script', 'n0'],
+      ['script', 'n0'],
     ])
     expect(JSON.parse(head[0]?.attributes.content ?? '').inlineScriptNonce).toBe('n0')
+  })
+
+  test('H-04 names the viewer without saying who it is, and keeps such a page from caches', async () => {
+    const who = (request: Request) => request.headers.get('x-user')
+    const [one, same, other] = ['s1', 's1', 's2'].map((secret) => new Hub({ secret, viewer: who }))
+    const render = async (on: Hub | undefined, user?: string) => {
+      const request = new Request('http://localhost/', { headers: user ? { 'x-user': user } : {} })
+      const response = await (on as Hub).page(
+        request,
+        async () => new Response(await (<HeadwaterHead hub={on as Hub} />)),
+      )
+      const tag = read(await response.text()).at(-1)?.attributes['data-viewer']
+      return { tag, cache: response.headers.get('cache-control') }
+    }
+    try {
+      const anna = await render(one, 'anna')
+      expect(anna).toEqual({
+        tag: expect.stringMatching(/^[\w-]{16}$/),
+        cache: 'private, no-store',
+      })
+      expect(await render(same, 'anna')).toEqual(anna)
+      expect(await render(one)).toEqual({ tag: undefined, cache: null })
+      const others = await Promise.all([
+        render(one, 'bert'),
+        render(one, 'ann'),
+        render(other, 'anna'),
+      ])
+      expect(new Set([anna, ...others].map(({ tag }) => tag)).size).toBe(4)
+    } finally {
+      for (const each of [one, same, other]) each?.close()
+    }
+  })
+})
+
+test('H-12 the swap morph is that of htmx 4, which htmx 2 without the runtime takes for innerHTML', async () => {
+  const slot = await (
+    <TopicElement hub={hub} topic="room:1" swap="morph" content="" connect={false} />
+  )
+  expect(slot).toBe('<span sse-swap="room:1" hx-swap="innerMorph" hx-target="this"></span>')
+})
+
+describe('ConnectionStatus', () => {
+  test('is empty, read out politely, and holds its texts for the runtime', async () => {
+    const html = await (<ConnectionStatus id="line" class="mine" closed="None <left>" />)
+    const [status] = read(html)
+    expect(status).toEqual({
+      tag: 'span',
+      attributes: {
+        role: 'status',
+        'aria-live': 'polite',
+        id: 'line',
+        class: 'hw-connection mine',
+        'data-open': 'Connected',
+        'data-retry': 'Reconnecting (attempt {attempt})',
+        'data-offline': 'Offline',
+        'data-refused': 'Refused: reload the page',
+        'data-closed': 'None &lt;left&gt;',
+      },
+    })
+    expect(html).toEndWith('"></span>')
   })
 })
 

@@ -10,7 +10,13 @@ const names: Record<string, string[]> = {
   headwater: ['Hub', 'MultiStreamManager', 'swap', 'text'],
   'headwater/log': ['memoryLog', 'sqliteLog'],
   'headwater/elysia': ['headwater'],
-  'headwater/components': ['HeadwaterHead', 'StreamElement', 'MultiStreamRow', 'MultiStreamTable'],
+  'headwater/components': [
+    'ConnectionStatus',
+    'HeadwaterHead',
+    'StreamElement',
+    'MultiStreamRow',
+    'MultiStreamTable',
+  ],
 }
 
 const pragma = '/** @jsxImportSource @kitajs/html */'

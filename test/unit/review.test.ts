@@ -390,7 +390,13 @@ describe('delivery', () => {
       epoch: 'e',
       position: 0,
       limits: defaults,
-      events: { onViewers: nothing, onLag: nothing, onCatchUp: nothing, onBeat: nothing },
+      events: {
+        onViewers: nothing,
+        onLag: nothing,
+        onCatchUp: nothing,
+        onChange: nothing,
+        onBeat: nothing,
+      },
     })
     const [a, b] = [viewer(), viewer()]
     opened(delivery, (it) => {

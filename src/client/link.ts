@@ -1,0 +1,59 @@
+/**
+ * A page's way to the stream: through a SharedWorker, so that all pages of a browser have one; where there is none,
+ * in the page itself.
+ */
+import type { Change, Report } from './messages'
+import { stream } from './stream'
+
+/** What the page's script tag says. */
+export interface Script {
+  /** Of the script, which is the worker's too. */
+  url: string
+  /** Of the worker: pages with the same one share it. */
+  name: string
+  /** Where the hub answers. */
+  path: string
+}
+
+/** How long a worker may take to begin, in milliseconds. */
+const patience = 2_000
+/** Whether workers do not begin. */
+let isAlone = false
+
+/**
+ * Makes the way.
+ *
+ * @param lost is called when another way is to be made
+ */
+export function link(
+  { url, name, path }: Script,
+  report: Report,
+  lost: () => void,
+): (change: Change) => void {
+  let worker: SharedWorker | undefined
+  try {
+    if (!isAlone) worker = new SharedWorker(url, { name })
+  } catch {
+    // There is none, or not of a script of another origin.
+  }
+  if (!worker) return stream(path, report)
+  const { port } = worker
+  const end = () => {
+    clearTimeout(timer)
+    if (port.onmessage) lost()
+    port.onmessage = null
+  }
+  const fail = () => {
+    isAlone = true
+    end()
+  }
+  let timer = setTimeout(fail, patience)
+  worker.onerror = fail
+  port.addEventListener('close', end)
+  port.onmessage = ({ data }: MessageEvent<Parameters<Report>>) => {
+    clearTimeout(timer)
+    timer = setTimeout(end, data[1])
+    report(...data)
+  }
+  return (change) => port.postMessage(change)
+}

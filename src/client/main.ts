@@ -1,0 +1,23 @@
+/**
+ * The script of a page, and of the worker that its pages share.
+ */
+import { useHtmx } from './htmx'
+import { startPage } from './page'
+import type { Htmx } from './swap'
+import { serve } from './worker'
+
+if (typeof document === 'undefined') serve(JSON.parse(self.name)[0])
+else live(document.currentScript as HTMLScriptElement)
+
+function live({ src, dataset }: HTMLScriptElement): void {
+  const path = src.match(/\/\/[^/]+(.*)\/-\//)?.[1] ?? dataset.path ?? '/stream'
+  startPage({ url: src, path, name: JSON.stringify([path, dataset.viewer]) })
+  // Before htmx looks at the page, in whatever order the scripts stand.
+  if ('htmx' in window) begin()
+  else document.addEventListener('DOMContentLoaded', begin)
+}
+
+function begin(): void {
+  const { htmx } = window as unknown as { htmx?: Htmx }
+  if (htmx) useHtmx(htmx)
+}

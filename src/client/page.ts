@@ -1,0 +1,154 @@
+/**
+ * All sources of a page: what they follow, and what comes for them.
+ */
+import { headersOf } from './headers'
+import { link, type Script } from './link'
+import type { Change, Controls, Follow, Message } from './messages'
+import { slices } from './slices'
+import { emit, makeSource, type Source } from './source'
+import { isBeyond, lacks, settle } from './standing'
+
+const sources = new Set<Source>()
+const byId = new Map<string, Source>()
+let script: Script
+let send: ((change: Change) => void) | undefined
+/** What is said at the end of this task. */
+let next: (Change & { follow: Follow[]; drop: string[] }) | undefined
+/** The highest event id seen on this connection. */
+let position: string | undefined
+/** What ids begin with, so that none from before a loss means anything after it. */
+let page: string
+let count = 0
+
+/** Begins with a page that follows nothing yet. */
+export function startPage(given: Script): void {
+  script = given
+  reset()
+  addEventListener('pagehide', leave)
+  for (const name of ['pageshow', 'online', 'visibilitychange']) {
+    addEventListener(name, (event) => {
+      if ((event as PageTransitionEvent).persisted) sources.forEach(follow)
+      if (!document.hidden) send?.({ page, wake: true })
+    })
+  }
+}
+
+/** Makes a source for an address of the hub; nothing for any other. */
+export function open(url: string): Source | undefined {
+  const { origin, pathname, href, searchParams } = new URL(url, document.baseURI)
+  if (origin !== location.origin || !`${pathname}/`.startsWith(`${script.path}/`)) return
+  const source = makeSource(href, searchParams.get('since') ?? undefined, close)
+  sources.add(source)
+  follow(source)
+  return source
+}
+
+function follow(source: Source): void {
+  const { url, cursor } = source
+  const id = page + count++
+  source.id = id
+  byId.set(id, source)
+  ask().follow.push({ id, address: url.slice(location.origin.length), cursor })
+}
+
+function close(source: Source): void {
+  sources.delete(source)
+  if (byId.delete(source.id)) ask().drop.push(source.id)
+}
+
+/** What is asked for in one task is one message. */
+function ask() {
+  if (!next) {
+    next = { page, follow: [], drop: [], headers: headersOf() }
+    queueMicrotask(() => {
+      send ??= link(script, push, relink)
+      if (next) send(next)
+      next = undefined
+    })
+  }
+  return next
+}
+
+/** Nobody takes part any more; up to where each has everything is noted. */
+function reset(): void {
+  for (const source of sources) {
+    if (source.readyState) settle(source, position)
+    source.readyState = 0
+  }
+  next = position = undefined
+  byId.clear()
+  page = `${Math.random()}-`
+}
+
+function leave(): void {
+  send?.({ page, bye: true })
+  reset()
+}
+
+function relink(): void {
+  leave()
+  send = undefined
+  sources.forEach(follow)
+}
+
+const { hold, push } = slices(deliver)
+
+function deliver(message: Message): void {
+  const [name, data, id] = message as [name: string, data?: string, id?: string]
+  const control = controls[name as keyof Controls] as
+    | ((detail: unknown, opened: unknown) => void)
+    | undefined
+  if (control) return control(data, id)
+  const before = position
+  const takers: Source[] = []
+  if (id && isBeyond(id, before)) position = id
+  if (data === undefined) return
+  const event = new MessageEvent(name, { data, lastEventId: position as string })
+  emit(Object.assign(event, { waitUntil: hold }), (source) => {
+    if (source.readyState !== 1 || (id && !lacks(source, id, before))) return
+    takers.push(source)
+    // A patch is for the page, whoever takes it.
+    return name !== 'message' || source === takers[0]
+  })
+  if (id) for (const source of takers) source.cursor = id
+}
+
+const controls: Controls = {
+  'hw:follow'(ids, opened) {
+    const group = new Set(ids.flatMap((id) => byId.get(id) ?? []))
+    for (const source of group) {
+      source.joined = position
+      source.readyState = 1
+    }
+    emit(new Event('open'), (source) => group.has(source))
+    announce(group, 'open', opened)
+  },
+  'hw:over'(list) {
+    for (const { id, status, reason = status ? 'gone' : 'done' } of list) {
+      const source = byId.get(id)
+      if (!source) continue
+      byId.delete(id)
+      const event = status ? new Event('error') : new MessageEvent('done', { data: '' })
+      // Not closed yet: htmx 2 would ask again.
+      emit(event, (one) => one === source)
+      source.close()
+      announce([source], (status ?? 204) === 204 ? 'closed' : 'refused', { status, reason })
+    }
+  },
+  'hw:retry'({ silence, ...detail }) {
+    const isNews = ({ readyState }: Source) => readyState || detail.attempt === 1
+    const lost = new Set([...sources].filter(isNews))
+    reset()
+    sources.forEach(follow)
+    if (silence) announce(sources, 'stale', { silence })
+    emit(new Event('error'), (source) => lost.has(source))
+    announce(sources, 'retry', detail)
+  },
+}
+
+/** Tells the elements of sources what becomes of them. */
+function announce(group: Iterable<Source>, name: string, detail: object): void {
+  for (const { element } of group) {
+    element?.dispatchEvent(new CustomEvent(`headwater:${name}`, { bubbles: true, detail }))
+  }
+}
