@@ -81,7 +81,7 @@ export class Contents<Entity> {
       rendered = this.failed(stream, id, error)
     }
     if (rendered === null || rendered === undefined || rendered === false) return []
-    if (typeof rendered !== 'string') return [frame({ data: rendered.html })]
+    if (typeof rendered !== 'string') return [frame({ topic: event, data: rendered.html })]
     return [frame({ event, data: rendered })]
   }
 

@@ -117,8 +117,8 @@ export class Snapshots {
       return then(this.#inTime(topic, snapshot(topic)), (content) => {
         if (content === null || content === undefined || content === false) return nothing
         const data = typeof content === 'string' ? content : content.html
-        const event = typeof content === 'string' ? topic : undefined
-        return { text: frame({ event, data }), events: 1, upTo: 0 }
+        const name = typeof content === 'string' ? { event: topic } : { topic }
+        return { text: frame({ ...name, data }), events: 1, upTo: 0 }
       })
     })
   }

@@ -6,6 +6,8 @@
 export interface Frame {
   event?: string | undefined
   id?: string | undefined
+  /** Where it comes from, for who has no name to tell it by; browsers leave the field aside. */
+  topic?: string | undefined
   data: string
 }
 
@@ -17,10 +19,11 @@ const newline = /\r\n|\r|\n/
  *
  * @throws TypeError when the name or id holds a control character, which would begin another field.
  */
-export function frame({ event, id, data }: Frame): string {
+export function frame({ event, id, topic, data }: Frame): string {
   let text = ''
   if (id !== undefined) text += `id: ${field(id, 'id')}\n`
   if (event !== undefined) text += `event: ${field(event, 'name')}\n`
+  if (topic !== undefined) text += `topic: ${field(topic, 'topic')}\n`
   return text + dataOf(data)
 }
 

@@ -6,7 +6,7 @@
  */
 import type { Form } from './log/contract'
 import { frame } from './sse'
-import { matches, type Pattern, type Topic } from './topic'
+import { expressionOf, matches, type Pattern, type Topic } from './topic'
 
 /** One address that a page follows, access having been granted. */
 export interface Subscription {
@@ -209,9 +209,12 @@ export function openFrame(connection: string, heartbeat: number): string {
   return frame({ event: 'hw:open', data: JSON.stringify({ connection, heartbeat }) })
 }
 
-/** Tells the page which addresses take part from here on. */
-export function followFrame(ids: readonly string[]): string {
-  return frame({ event: 'hw:follow', data: JSON.stringify(ids) })
+/** Tells the page which addresses take part from here on, and what each is sent, as a regular expression of topics. */
+export function followFrame(subscriptions: readonly Subscription[]): string {
+  const list = subscriptions.map(({ id, topics, ended }) => {
+    return [id, expressionOf([...topics, ...(ended as readonly string[] as Pattern[])])]
+  })
+  return frame({ event: 'hw:follow', data: JSON.stringify(list) })
 }
 
 /** Tells the page of which addresses every topic has ended. */

@@ -94,6 +94,26 @@ function matchFrom(pattern: string[], p: number, segments: string[], s: number):
   return s === segments.length
 }
 
+/** What {@link matches} says of some patterns, as the source of a regular expression. */
+export function expressionOf(patterns: readonly Pattern[]): string {
+  return `^(?:${patterns.map(alternativeOf).join('|')})$`
+}
+
+function alternativeOf(pattern: Pattern): string {
+  const [first = '', ...more] = pattern.split(':')
+  // Of nothing at all no colon is left.
+  const [start, colon] = first === '**' ? [`(?:${one}(?::${one})*)?`, '(?:^|:)'] : [plain(first), ':']
+  const rest = more.map((part) => (part === '**' ? `(?:${colon}${one})*` : colon + plain(part)))
+  return start + rest.join('')
+}
+
+/** One segment. */
+const one = '[^:]+'
+
+function plain(segment: string): string {
+  return segment === '*' ? one : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
+}
+
 function check(text: string): string {
   const fault = faultOf(text)
   if (fault) {

@@ -65,7 +65,7 @@ export class Uptake {
   /** Tells a page which addresses take part from here on. */
   #takeUp(reader: Reader, { subscriptions }: Stage): void {
     const first = subscriptions.flatMap((one) => one.first)
-    reader.opening += followFrame(subscriptions.map(({ id }) => id)) + first.join('')
+    reader.opening += followFrame(subscriptions) + first.join('')
     reader.waiting += first.length
     // What waits is of others, who came before.
     const isReturning = reader.snapshots.size > 0 && reader.isReturning

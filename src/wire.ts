@@ -66,8 +66,13 @@ export function deletionOf(html: Html): Html {
 function frameOf(event: LogEvent, epoch: string, data: Html): string {
   // A topic holds nothing that would have to be looked for again.
   const id = event.kind === 'signal' ? '' : `id: ${epoch}.${event.seq}\n`
-  const name = event.form === 'patch' ? '' : `event: ${event.topic}\n`
+  const name = event.form === 'patch' ? patchName(event) : `event: ${event.topic}\n`
   return id + name + dataOf(data)
+}
+
+/** A patch has none; the browser runtime gives it to the pages that follow its topic. */
+function patchName({ topic }: LogEvent): string {
+  return topic.startsWith('hw:') ? '' : `topic: ${topic}\n`
 }
 
 /** Letters, digits, `-` and `_` only, for it is used in selectors too. */

@@ -1,16 +1,11 @@
-/** The headers that a page gives all its requests. */
-import { attribute } from './attribute'
-
-/** What `hx-headers` says on `<html>` and `<body>`; what is computed there is left out, for that takes `eval`. */
+/** The headers that a page gives all its requests: what `hx-headers` says on `<body>`, but for what takes `eval`. */
 export function headersOf(): Record<string, string> {
   const headers = {}
-  for (const element of [document.documentElement, document.body]) {
-    for (const name of ['hx-headers', 'hx-headers:inherited']) {
-      try {
-        Object.assign(headers, JSON.parse(`${attribute(element, name)}`))
-      } catch {
-        // `js:…`
-      }
+  for (const name of ['hx-headers', 'data-hx-headers', 'hx-headers:inherited']) {
+    try {
+      Object.assign(headers, JSON.parse(`${document.body.getAttribute(name)}`))
+    } catch {
+      // `js:…`
     }
   }
   return headers

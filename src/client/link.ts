@@ -38,18 +38,14 @@ export function link(
   }
   if (!worker) return stream(path, report)
   const { port } = worker
-  const end = () => {
+  const end = (fault?: unknown) => {
     clearTimeout(timer)
+    isAlone ||= !!fault
     if (port.onmessage) lost()
     port.onmessage = null
   }
-  const fail = () => {
-    isAlone = true
-    end()
-  }
-  let timer = setTimeout(fail, patience)
-  worker.onerror = fail
-  port.addEventListener('close', end)
+  let timer = setTimeout(end, patience, true)
+  worker.onerror = end
   port.onmessage = ({ data }: MessageEvent<Parameters<Report>>) => {
     clearTimeout(timer)
     timer = setTimeout(end, data[1])

@@ -6,8 +6,8 @@ import { startPage } from './page'
 import type { Htmx } from './swap'
 import { serve } from './worker'
 
-if (typeof document === 'undefined') serve(JSON.parse(self.name)[0])
-else live(document.currentScript as HTMLScriptElement)
+if (self.document) live(document.currentScript as HTMLScriptElement)
+else serve(JSON.parse(self.name)[0])
 
 function live({ src, dataset }: HTMLScriptElement): void {
   const path = src.match(/\/\/[^/]+(.*)\/-\//)?.[1] ?? dataset.path ?? '/stream'

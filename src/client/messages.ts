@@ -2,6 +2,8 @@
  * What a page and the stream say to each other, through the port of a worker or by a plain call.
  */
 
+import type { Block } from './parser'
+
 /** An address that a source follows, under an id that is unique in the browser. */
 export interface Follow {
   id: string
@@ -47,14 +49,15 @@ export interface Retry {
 
 /** What the control frames say, by name. */
 export interface Controls {
-  'hw:follow'(ids: string[], opened: Opened): void
+  /** With each the topics that are sent for it, as a regular expression. */
+  'hw:follow'(list: [id: string, topics: string][], opened: Opened): void
   'hw:over'(list: Over[]): void
   'hw:retry'(retry: Retry): void
 }
 
 /** An event with its data and id, an id alone, or a control frame. */
 export type Message =
-  | [name: string, data: string | undefined, id?: string | undefined]
+  | Block
   | {
       [Name in keyof Controls]: [name: Name, ...detail: Parameters<Controls[Name]>]
     }[keyof Controls]

@@ -13,14 +13,15 @@ declare global {
 declare const htmx: { process(element: Element): void }
 
 const script = globalThis.document?.currentScript as HTMLScriptElement
-let loading: Promise<void> | undefined
 
 /** Whether content for a slot is morphed: where the page asks for it, and where innerHTML would undo what a person did. */
-export function morphs(slot: Element, style: string): boolean {
+export function morphs(slot: Element, style: string | null): boolean {
   return (
     !!script.dataset.morph &&
     (style === 'innerMorph' ||
-      (style === 'innerHTML' && !!slot.querySelector('input,select,textarea,details,:focus')))
+      (style === 'innerHTML' &&
+        (!!slot.querySelector('input,select,textarea,details') ||
+          slot.contains(document.activeElement))))
   )
 }
 
@@ -30,9 +31,9 @@ export const morph: Morph = (slot, html) =>
     ? globalThis.headwaterMorph(slot, html)
     : load().then(() => (globalThis.headwaterMorph ?? replace)(slot, html))
 
-/** Where it fails, the next content tries again. */
-function load(): Promise<void> {
-  loading ??= new Promise((done) => {
+/** Once, for what comes next waits meanwhile; where it fails, the next content tries again. */
+function load(): Promise<unknown> {
+  return new Promise((done) => {
     // Of a script that has run the attribute is hidden, not the property.
     const { dataset, nonce } = script
     const { morph: src, integrity } = dataset
@@ -40,10 +41,7 @@ function load(): Promise<void> {
     document.head.append(
       Object.assign(element, { src, integrity, nonce, onload: done, onerror: done }),
     )
-  }).then(() => {
-    loading = undefined
   })
-  return loading
 }
 
 /** Without the file no content is lost, but what was typed. */

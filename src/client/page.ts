@@ -4,6 +4,7 @@
 import { headersOf } from './headers'
 import { link, type Script } from './link'
 import type { Change, Controls, Follow, Message } from './messages'
+import type { Block } from './parser'
 import { slices } from './slices'
 import { emit, makeSource, type Source } from './source'
 import { isBeyond, lacks, settle } from './standing'
@@ -19,36 +20,43 @@ let position: string | undefined
 /** What ids begin with, so that none from before a loss means anything after it. */
 let page: string
 let count = 0
+/** Whether the page is left, and may come back; it must not say anything then. */
+let isAway = false
 
 /** Begins with a page that follows nothing yet. */
 export function startPage(given: Script): void {
   script = given
   reset()
-  addEventListener('pagehide', leave)
+  addEventListener('pagehide', () => {
+    leave()
+    isAway = true
+  })
   for (const name of ['pageshow', 'online', 'visibilitychange']) {
     addEventListener(name, (event) => {
+      if (document.hidden) return
+      isAway = false
       if ((event as PageTransitionEvent).persisted) sources.forEach(follow)
-      if (!document.hidden) send?.({ page, wake: true })
+      send?.({ page, wake: true })
     })
   }
 }
 
 /** Makes a source for an address of the hub; nothing for any other. */
 export function open(url: string): Source | undefined {
-  const { origin, pathname, href, searchParams } = new URL(url, document.baseURI)
+  const { origin, pathname, search, searchParams } = new URL(url, document.baseURI)
   if (origin !== location.origin || !`${pathname}/`.startsWith(`${script.path}/`)) return
-  const source = makeSource(href, searchParams.get('since') ?? undefined, close)
+  const source = makeSource(pathname + search, searchParams.get('since') ?? undefined, close)
   sources.add(source)
   follow(source)
   return source
 }
 
 function follow(source: Source): void {
-  const { url, cursor } = source
+  const { url: address, cursor } = source
   const id = page + count++
   source.id = id
   byId.set(id, source)
-  ask().follow.push({ id, address: url.slice(location.origin.length), cursor })
+  ask().follow.push({ id, address, cursor })
 }
 
 function close(source: Source): void {
@@ -94,7 +102,8 @@ function relink(): void {
 const { hold, push } = slices(deliver)
 
 function deliver(message: Message): void {
-  const [name, data, id] = message as [name: string, data?: string, id?: string]
+  const [name, data, id, topic] = message as Block
+  if (isAway) return
   const control = controls[name as keyof Controls] as
     | ((detail: unknown, opened: unknown) => void)
     | undefined
@@ -102,10 +111,16 @@ function deliver(message: Message): void {
   const before = position
   const takers: Source[] = []
   if (id && isBeyond(id, before)) position = id
-  if (data === undefined) return
+  if (data === undefined) {
+    for (const source of sources) {
+      if (source.readyState && id && isBeyond(id, source.cursor)) source.cursor = id
+    }
+    return
+  }
   const event = new MessageEvent(name, { data, lastEventId: position as string })
   emit(Object.assign(event, { waitUntil: hold }), (source) => {
     if (source.readyState !== 1 || (id && !lacks(source, id, before))) return
+    if (topic && !source.topics?.test(topic)) return
     takers.push(source)
     // A patch is for the page, whoever takes it.
     return name !== 'message' || source === takers[0]
@@ -114,11 +129,15 @@ function deliver(message: Message): void {
 }
 
 const controls: Controls = {
-  'hw:follow'(ids, opened) {
-    const group = new Set(ids.flatMap((id) => byId.get(id) ?? []))
-    for (const source of group) {
+  'hw:follow'(list, opened) {
+    const group = new Set<Source>()
+    for (const [id, topics] of list) {
+      const source = byId.get(id)
+      if (!source) continue
+      source.topics = new RegExp(topics)
       source.joined = position
       source.readyState = 1
+      group.add(source)
     }
     emit(new Event('open'), (source) => group.has(source))
     announce(group, 'open', opened)
@@ -128,19 +147,19 @@ const controls: Controls = {
       const source = byId.get(id)
       if (!source) continue
       byId.delete(id)
-      const event = status ? new Event('error') : new MessageEvent('done', { data: '' })
+      const event = new Event(status ? 'error' : 'done')
       // Not closed yet: htmx 2 would ask again.
       emit(event, (one) => one === source)
       source.close()
       announce([source], (status ?? 204) === 204 ? 'closed' : 'refused', { status, reason })
     }
   },
-  'hw:retry'({ silence, ...detail }) {
+  'hw:retry'(detail) {
     const isNews = ({ readyState }: Source) => readyState || detail.attempt === 1
     const lost = new Set([...sources].filter(isNews))
     reset()
     sources.forEach(follow)
-    if (silence) announce(sources, 'stale', { silence })
+    if (detail.silence) announce(sources, 'stale', detail)
     emit(new Event('error'), (source) => lost.has(source))
     announce(sources, 'retry', detail)
   },

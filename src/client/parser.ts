@@ -2,8 +2,16 @@
  * `text/event-stream` by the WHATWG HTML standard, section 9.2.6, from bytes in whatever pieces they come.
  */
 
-/** A block with its data, or an id alone; the id is the one that stands in the block, unlike the standard's. */
-export type Block = [name: string, data: string | undefined, id: string | undefined]
+/**
+ * A block with its data, or an id alone; the id is the one that stands in the block, unlike the standard's. What has no
+ * name says its topic in a field of its own.
+ */
+export type Block = [
+  name: string,
+  data: string | undefined,
+  id?: string | undefined,
+  topic?: string | undefined,
+]
 
 /**
  * Makes a function that takes bytes and gives the blocks that they complete.
@@ -17,6 +25,7 @@ export function parser(retry: (milliseconds: number) => void): (bytes: Uint8Arra
   let name = ''
   let data: string | undefined
   let id: string | undefined
+  let topic: string | undefined
 
   return (bytes) => {
     const blocks: Block[] = []
@@ -27,12 +36,13 @@ export function parser(retry: (milliseconds: number) => void): (bytes: Uint8Arra
       const [field, value = ''] = line.split(/: ?(.*)/s)
       if (field === 'data') data = data?.concat('\n', value) ?? value
       if (field === 'event') name = value
+      if (field === 'topic') topic = value
       if (field === 'id' && !value.includes('\0')) id = value
       if (field === 'retry' && /^\d+$/.test(value)) retry(+value)
       if (line) continue
-      if ((data ?? id) !== undefined) blocks.push([name || 'message', data, id])
+      if ((data ?? id) !== undefined) blocks.push([name || 'message', data, id, topic] as Block)
       name = ''
-      data = id = undefined
+      data = id = topic = undefined
     }
     return blocks
   }

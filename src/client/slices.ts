@@ -1,13 +1,15 @@
 /**
- * A queue that is worked off in slices, so that a burst never holds up a click.
+ * A queue that is worked off in slices, so that a burst never holds up a click, and with rests, so that a page that is
+ * slow to draw is not drawn for each event.
  */
 
 /** How long a task may take, in milliseconds. */
 const slice = 8
+/** Showing events gets a quarter of the time: after it is rested three times as long, but not longer than this. */
+const longest = 200
 
 /** A queue of that kind. */
 export interface Slices<T> {
-  /** Resolves when all is delivered. */
   push(items: readonly T[]): Promise<void>
   /** Lets what comes next wait until this is over. */
   hold(promise: Promise<unknown>): void
@@ -15,31 +17,40 @@ export interface Slices<T> {
 
 /** Makes one. @param deliver takes the items in order */
 export function slices<T>(deliver: (item: T) => void): Slices<T> {
-  // A timer would wait four milliseconds, and a second in a hidden page.
-  const { port1, port2 } = new MessageChannel()
   let items: T[] = []
   let held: Promise<unknown> | undefined
   let isRunning = false
+  /** How long the last frame took: one may come between any two slices. */
+  let drawing = 0
 
   return {
     async push(batch) {
       items.push(...batch)
       if (isRunning) return
       isRunning = true
-      let end = performance.now() + slice
-      // It comes to what is added meanwhile, too.
-      for (const item of items) {
-        deliver(item)
-        await held
-        held = undefined
-        if (performance.now() < end) continue
-        await new Promise((resolve) => {
-          port1.onmessage = resolve
-          port2.postMessage(0)
-        })
-        end = performance.now() + slice
+      while (items.length) {
+        const began = performance.now()
+        let from = began
+        // It comes to what is added meanwhile, too.
+        for (const item of items) {
+          deliver(item)
+          await held
+          held = undefined
+          // A page that is hidden is not clicked, and its timers are slow.
+          if (document.hidden || performance.now() - from < slice + drawing) continue
+          await sleep(0)
+          from = performance.now()
+        }
+        items = []
+        if (document.hidden) continue
+        const cost = performance.now() - began
+        // Hidden meanwhile it gets no frame.
+        await Promise.race([new Promise(requestAnimationFrame), sleep(longest)])
+        from = performance.now()
+        await sleep(0)
+        drawing = performance.now() - from
+        await sleep(Math.min(longest, 3 * (cost + drawing)))
       }
-      items = []
       isRunning = false
     },
     hold(promise) {
@@ -47,3 +58,5 @@ export function slices<T>(deliver: (item: T) => void): Slices<T> {
     },
   }
 }
+
+const sleep = (time: number) => new Promise((over) => setTimeout(over, time))

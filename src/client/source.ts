@@ -4,21 +4,18 @@
 
 /** It takes part in what comes while it is open. */
 export interface Source {
-  readonly CONNECTING: 0
-  readonly OPEN: 1
-  readonly CLOSED: 2
   readonly url: string
-  readonly withCredentials: true
   readyState: number
   onopen?: EventListener | null
   onerror?: EventListener | null
-  onmessage?: EventListener | null
   /** The element that follows it, as soon as it is known. */
   element?: Element | undefined
   /** What the stream knows it by; another one each time that it is followed. */
   id: string
   /** The event id up to which it has everything. */
   cursor: string | undefined
+  /** What it is sent. */
+  topics?: RegExp
   /** The position of the stream when it joined. */
   joined?: string | undefined
   addEventListener(name: string, listener: EventListener): void
@@ -47,11 +44,7 @@ export function makeSource(
   const listen = (name: string, taker: EventListener | undefined) =>
     listeners.addEventListener(name, taker as EventListener, { signal: end.signal })
   const source: Source = {
-    CONNECTING: 0,
-    OPEN: 1,
-    CLOSED: 2,
     url,
-    withCredentials: true,
     readyState: 0,
     id: '',
     cursor,
@@ -70,9 +63,8 @@ export function makeSource(
       closed(source)
     },
   }
-  for (const name of ['open', 'error', 'message'] as const) {
-    // Whether there is one is looked at first: whoever is meant by a patch keeps it from the others.
-    listen(name, (event) => source[`on${name}`] && isMeant(source) && source[`on${name}`]?.(event))
+  for (const name of ['open', 'error'] as const) {
+    listen(name, (event) => isMeant(source) && source[`on${name}`]?.(event))
   }
   return source
 }

@@ -15,9 +15,9 @@ export interface Standing {
 
 /** Whether an event id, `<epoch>.<number>`, is beyond another one; one of another epoch is. */
 export function isBeyond(id: string, other = ''): boolean {
-  const [epoch, number] = id.split('.')
-  const [otherEpoch, otherNumber] = other.split('.')
-  return epoch !== otherEpoch || Number(number) > Number(otherNumber)
+  const [epoch, number] = id.split('.') as [string, string]
+  const [otherEpoch, otherNumber] = other.split('.') as [string, string]
+  return epoch !== otherEpoch || +number > +otherNumber
 }
 
 /** Whether a source lacks the event that has an id, if the one before stood at `position`. */

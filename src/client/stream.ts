@@ -11,8 +11,6 @@ import { type Block, parser } from './parser'
 const most = 2_000
 /** Whole answers that are final. */
 const final = [204, 401, 403, 410]
-/** The longest `Retry-After` that is kept to, in seconds. */
-const longest = 3_600
 
 /**
  * Makes the way to a stream, which is open while anything is followed.
@@ -36,7 +34,7 @@ export function stream(url: string, report: Report): (change: Change) => void {
   let heartbeat = 15_000
   let watchdog: ReturnType<typeof setTimeout> | undefined
   let silence: number | undefined
-  let wakeUp = () => {}
+  let wakeUp: (() => void) | undefined
 
   const tell = (batch: Message[], delay = 0) => report(batch, 3 * heartbeat + delay)
 
@@ -51,12 +49,11 @@ export function stream(url: string, report: Report): (change: Change) => void {
       watch()
       try {
         const response = (await post()) as Response
-        status = response.status
-        after = Math.min(longest, Number(response.headers.get('retry-after')) || 0) * 1_000
-        if (status !== 200) await refuse(response)
+        after = (Number(response.headers.get('retry-after')) || 0) * 1_000
+        if (response.status === 200) await read(response.body as ReadableStream<Uint8Array>)
         else {
-          status = undefined
-          await read(response.body as ReadableStream<Uint8Array>)
+          status = response.status
+          await refuse(response)
         }
       } catch {
         // What the network does, and what was stopped here, is a loss like any other.
@@ -113,8 +110,9 @@ export function stream(url: string, report: Report): (change: Change) => void {
   }
 
   /** Takes note of a control frame, and gives what the pages are to hear. */
-  const notice = ([name, data, id]: Block): Message => {
-    if (!data || !/^hw:/.test(name)) return [name, data, id]
+  const notice = (block: Block): Message => {
+    const [name, data] = block
+    if (!data || !/^hw:/.test(name)) return block
     const detail = JSON.parse(data)
     if (name === 'hw:follow') return [name, detail, opened as Opened]
     if (name === 'hw:open') {
@@ -173,7 +171,7 @@ export function stream(url: string, report: Report): (change: Change) => void {
       if (id.startsWith(page) && wanted.delete(id)) dropped.push(id)
     }
     if (!wanted.size) current.abort()
-    if (wake) wakeUp()
+    if (wake) wakeUp?.()
     if (isRunning) change()
     else run()
   }

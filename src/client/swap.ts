@@ -1,7 +1,6 @@
 /**
  * The fast way in: content that htmx would only put where it goes is put there without it.
  */
-import { attribute } from './attribute'
 import { morph, morphs } from './morph'
 
 /** What is used of htmx. */
@@ -17,10 +16,10 @@ const special = /hx-|sse-|autofocus|<(script|template|title|a|form|button|input)
  * Puts content into a slot, and tells of new elements as htmx does; false where htmx has to do it.
  */
 export function put(slot: Element, html: string, htmx: Htmx): boolean | Promise<void> {
-  const style = attribute(slot, 'hx-swap') ?? ''
+  const style = slot.getAttribute('hx-swap')
   const isWhole = style === 'innerHTML'
   const last = slot.lastElementChild
-  if (attribute(slot, 'hx-target') !== 'this' || /<hx-|hx-swap-oob/i.test(html)) return false
+  if (slot.getAttribute('hx-target') !== 'this' || /<hx-|hx-swap-oob/i.test(html)) return false
   if (morphs(slot, style)) return morph(slot, html) ?? true
   if (special.test(html) || !(isWhole || style === 'beforeend')) return false
   if (isWhole) {

@@ -12,13 +12,15 @@ export function serve(path: string): void {
   })
   addEventListener('connect', (event) => {
     const [port] = (event as MessageEvent).ports as [MessagePort]
-    let page: string
+    let page = '?'
     const leave = () => {
       // A page that is kept for the way back would be thrown away if it were sent anything.
       ports.delete(port)
       change({ page, bye: true })
     }
     port.onmessage = ({ data }: MessageEvent<Change>) => {
+      // A page that speaks under another name has given up all that it followed under the one before.
+      if (page !== data.page) change({ page, bye: true })
       page = data.page
       ports.add(port)
       change(data)

@@ -25,7 +25,9 @@ function listen(fetch: (request: Request) => Response | Promise<Response>): stri
 const telling = (...frames: string[]) =>
   listen(() => new Response(frames.join(''), { headers: { 'content-type': 'text/event-stream' } }))
 
-const hw = (name: string, data: unknown) => `event: hw:${name}\ndata: ${JSON.stringify(data)}\n\n`
+const hw = (name: string, data: unknown) =>
+  `event: hw:${name}\ndata: ${JSON.stringify(name === 'follow' ? listed(data) : data)}\n\n`
+const listed = (ids: unknown) => (ids as string[]).map((id) => [id, '^$'])
 const event = (id: string, name: string, data: string) =>
   `${id && `id: ${id}\n`}event: ${name}\ndata: ${data}\n\n`
 const id = (id: string) => `id: ${id}\n\n`

@@ -112,7 +112,9 @@ for (const [name, begin] of servers) {
       expect(page.told[1]?.[1]).toEqual([
         { id: 'b', status: 403, reason: expect.stringMatching(/^[A-Z].+\.$/) },
       ])
-      const followed = page.told.flatMap(([told, ids]) => (told === 'hw:follow' ? ids : []))
+      const followed = page.told.flatMap(([told, list]) =>
+        told === 'hw:follow' ? (list as [string, string][]).map(([id]) => id) : [],
+      )
       expect((followed as string[]).toSorted()).toEqual(['a', 'c.2_x-Y'])
       expect(page.faults).toEqual([])
     })

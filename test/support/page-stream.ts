@@ -296,7 +296,7 @@ export class Page {
       this.connection = value.connection
       this.heartbeat = value.heartbeat
     } else if (this.connection === undefined) this.faults.push(`${name} before hw:open`)
-    else if (name === 'hw:follow') for (const id of value) this.#enter(id)
+    else if (name === 'hw:follow') for (const [id] of value) this.#enter(id)
     else if (name === 'hw:done') for (const id of value) this.#finish(id)
     else if (name === 'hw:refused') for (const refused of value) this.#refuse(refused)
     else this.faults.push(`unknown: ${name}`)

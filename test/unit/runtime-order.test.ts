@@ -1,7 +1,7 @@
 /**
  * Which source lacks an event, how long to wait, and the queue that never holds up a click.
  */
-import { describe, expect, test } from 'bun:test'
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
 import { backoff } from '../../src/client/backoff'
 import { slices } from '../../src/client/slices'
@@ -112,6 +112,53 @@ test('the backoff lies between half a second and the base doubled with each atte
 })
 
 describe('the queue', () => {
+  const frame = 5
+  const page = { hidden: false }
+  beforeAll(() => {
+    Object.assign(globalThis, {
+      document: page,
+      requestAnimationFrame: (draw: (now: number) => void) => setTimeout(draw, frame, 0),
+    })
+  })
+  afterAll(() => {
+    Reflect.deleteProperty(globalThis, 'document')
+    Reflect.deleteProperty(globalThis, 'requestAnimationFrame')
+  })
+
+  test('is at once the first time, and then rests for three times as long as it took', async () => {
+    const batches: number[][] = []
+    const { push } = slices<number>((n) => {
+      const end = performance.now() + 4
+      while (performance.now() < end);
+      batches.at(-1)?.push(n)
+    })
+    const began = performance.now()
+    const timer = setInterval(() => {}, 1)
+    batches.push([])
+    const over = push([1])
+    expect(batches[0]).toEqual([1])
+    // What comes while it rests waits, and is one batch.
+    for (let n = 2; n <= 4; n++) {
+      await Bun.sleep(1)
+      push([n])
+    }
+    expect(batches[0]).toEqual([1])
+    await over
+    clearInterval(timer)
+    expect(batches[0]).toEqual([1, 2, 3, 4])
+    expect(performance.now() - began).toBeGreaterThan(4 * 4 + 3 * 4 * 4)
+  })
+
+  test('does not rest in a page that is hidden', async () => {
+    page.hidden = true
+    const got: number[] = []
+    const began = performance.now()
+    await slices<number>((n) => got.push(n)).push([1, 2, 3])
+    page.hidden = false
+    expect(got).toEqual([1, 2, 3])
+    expect(performance.now() - began).toBeLessThan(frame)
+  })
+
   test('keeps the order, and lets other tasks in between slices', async () => {
     const got: number[] = []
     let tasks = 0

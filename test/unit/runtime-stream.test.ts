@@ -90,7 +90,8 @@ function opening(heartbeat = 15_000) {
         encode(
           `retry: 20\n:\n\nevent: hw:open\ndata: ${JSON.stringify({ connection: `c${opened.length}`, heartbeat })}\n\n`,
         )
-        encode(`event: hw:follow\ndata: ${JSON.stringify(idsOf(asked))}\n\n`)
+        const list = idsOf(asked).map((id) => [id, '^$'])
+        encode(`event: hw:follow\ndata: ${JSON.stringify(list)}\n\n`)
         opened.push({ send: encode, end: () => controller.close() })
       },
     })
@@ -114,7 +115,11 @@ describe('the stream', () => {
     expect(page.asked[0]?.headers.get('x-csrf')).toBe('7')
     expect(page.asked[0]?.headers.get('content-type')).toBe('application/json')
     const [, joined, ...events] = page.said
-    expect(joined).toEqual(['hw:follow', ['a', 'b'], { connection: 'c0', attempt: 0 }])
+    const both: [string, string][] = [
+      ['a', '^$'],
+      ['b', '^$'],
+    ]
+    expect(joined).toEqual(['hw:follow', both, { connection: 'c0', attempt: 0 }])
     expect(events).toEqual([
       ['a', 'snapshot', undefined],
       ['b', '1', 'E.2'],
