@@ -2,6 +2,8 @@
  * One stream for all tabs of a browser, whatever becomes of its worker, of its tabs and of who is signed in.
  */
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { Connected } from '../../components'
+import { swap } from '../../src'
 import { closeBrowser, until } from '../support/browser'
 import { expectCell, expectLines, numbers, openRoom } from '../support/runtime-room'
 import { killWorker } from '../support/runtime-worker'
@@ -48,6 +50,29 @@ describe.each([2, 4] as const)('htmx %d', (htmx) => {
       expect(await tab.added('lines-1')).toEqual(numbers(1, 50))
     }
     expect(site.hub.stats()).toMatchObject({ active: 1, topics: 2 })
+    await room.end()
+  })
+
+  test('H-04 tabs that share a stream are given the patches of what they follow, and no others; what is for all reaches all', async () => {
+    await using room = await openRoom({ htmx, limits: { retry: 20 } }, ({ board: { cells } }) => ({
+      '/': (_, url) => (
+        <Connected to={cells.address([url.searchParams.get('id') ?? ''])}>
+          <p id="note">none</p>
+        </Connected>
+      ),
+    }))
+    const { site, board } = room
+    const tabs = [await room.open('/?id=1'), await room.open('/?id=2')]
+    for (const tab of tabs) await room.live(tab)
+    expect(site.hub.stats().active).toBe(1)
+    const notes = () => Promise.all(tabs.map((tab) => tab.text('#note')))
+    await board.cells.patch('1', swap.innerHTML('#note', 'of one'))
+    await board.cells.patch('2', swap.innerHTML('#note', 'of two'))
+    await until(async () => (await notes()).join() === 'of one,of two')
+    await board.cells.patch('1', swap.beforeend('#note', '!'))
+    await until(async () => (await notes()).join() === 'of one!,of two')
+    await site.hub.broadcast('**', swap.beforeend('#note', ' all'))
+    await until(async () => (await notes()).join() === 'of one! all,of two all')
     await room.end()
   })
 

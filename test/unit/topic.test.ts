@@ -3,7 +3,15 @@
  */
 import { describe, expect, test } from 'bun:test'
 import fc from 'fast-check'
-import { asPattern, asTopic, isPattern, matches, segmentsOf, topic } from '../../src/topic'
+import {
+  asPattern,
+  asTopic,
+  expressionOf,
+  isPattern,
+  matches,
+  segmentsOf,
+  topic,
+} from '../../src/topic'
 
 const hostile = fc.string({
   minLength: 1,
@@ -134,6 +142,30 @@ describe('a pattern', () => {
       }
     })
   }
+
+  test('and the expression that pages are given say the same of any topic', () => {
+    const part = fc.oneof(fc.constantFrom('a', 'b', '*', '**', "a.b(c)!~'"), hostile)
+    const segment = (text: string) => (/^\*\*?$/.test(text) ? text : topic(text))
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(part, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 3 }),
+        fc.array(fc.oneof(fc.constantFrom('a', 'b', 'axb'), hostile), {
+          minLength: 1,
+          maxLength: 4,
+        }),
+        (patterns, names) => {
+          const all = patterns.map((parts) => asPattern(parts.map(segment).join(':')))
+          const one = topic(...names)
+          const expected = all.some((pattern) => matches(pattern, one))
+          expect(new RegExp(expressionOf(all)).test(one)).toBe(expected)
+          expect(
+            new RegExp(expressionOf([...all, one as string as (typeof all)[0]])).test(one),
+          ).toBe(true)
+        },
+      ),
+      { numRuns: 2_000 },
+    )
+  })
 
   test('agrees with a regular expression made of it', () => {
     const part = fc.constantFrom('a', 'b', '*', '**')
