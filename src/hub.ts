@@ -319,8 +319,8 @@ export class Hub {
   }
 
   /**
-   * Ends a topic: connections that name only ended topics are told `done` and closed. Publishing to it
-   * begins it again.
+   * Ends a topic: connections that name only ended topics are told `done` and closed; a page is told of each address
+   * of which that holds. Publishing to it begins it again.
    *
    * @param options.kept whether who comes later is told too @default true
    */
@@ -399,7 +399,8 @@ export class Hub {
   /**
    * Takes a viewer's access, or everybody's, to the topics that a pattern names, or to everything: ends such
    * connections of every process on the database, after what was published before, and refuses their return
-   * with 403, whatever an address or a guard says, also after a restart. A connection to several topics ends as a whole.
+   * with 403, whatever an address or a guard says, also after a restart. A connection to several topics ends as a whole;
+   * that of a page loses the addresses that name them.
    * What was taken for longer already stays so until it is granted.
    *
    * @throws TypeError for neither a viewer nor a topic, and for a topic that is none.

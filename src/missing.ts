@@ -7,7 +7,7 @@ import type { Declared } from './snapshots'
 import type { Topic } from './topic'
 import { seqOf } from './wire'
 
-/** Says of cursors what they are good for, and what of they are not. */
+/** Says what a cursor is good for, and for which topics it is not. */
 export class Missing {
   #log: Log
   #delivery: Delivery

@@ -61,7 +61,6 @@ export class Registry {
   #startedAt = Date.now()
   #insert
   #update
-  #rename
   /** Of those that changed: whose topics are others now. */
   #moved = new Set<ConnectionRecord>()
   #fresh = new Set<ConnectionRecord>()
@@ -102,11 +101,6 @@ export class Registry {
         state: sql`${sql.placeholder('state')}`,
         reason: sql`${sql.placeholder('reason')}`,
       })
-      .where(eq(connection.id, sql.placeholder('id')))
-      .prepare()
-    this.#rename = store.own
-      .update(connection)
-      .set({ topics: sql`${sql.placeholder('topics')}` })
       .where(eq(connection.id, sql.placeholder('id')))
       .prepare()
     this.#live()
@@ -228,10 +222,10 @@ export class Registry {
     this.#store.own.transaction(() => {
       for (const record of fresh) this.#insert.run({ ...record })
       for (const record of changed) {
-        const { id, seenAt, events, bytes, state, reason } = record
+        const { id, topics, seenAt, events, bytes, state, reason } = record
         this.#update.run({ id, seenAt, events, bytes, state, reason })
         if (!this.#moved.has(record)) continue
-        this.#rename.run({ id, topics: JSON.stringify(record.topics) })
+        this.#store.own.update(connection).set({ topics }).where(eq(connection.id, id)).run()
       }
     })
     for (const record of changed) this.#moved.delete(record)

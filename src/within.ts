@@ -11,6 +11,8 @@ export async function within<T>(
   let timer: Timer | undefined
   const over = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(late()), milliseconds)
+    // Who waits for nothing else may end.
+    timer.unref()
   })
   try {
     return await Promise.race([promise, over])

@@ -15,6 +15,8 @@ export function endingStatements(client: Database): Database {
   client.close = () => {
     for (const ref of living) ref.deref()?.finalize()
     close()
+    // What nobody holds any more, but was not swept yet, keeps the file open too.
+    Bun.gc(true)
   }
   return client
 }
