@@ -102,7 +102,8 @@ export function expressionOf(patterns: readonly Pattern[]): string {
 function alternativeOf(pattern: Pattern): string {
   const [first = '', ...more] = pattern.split(':')
   // Of nothing at all no colon is left.
-  const [start, colon] = first === '**' ? [`(?:${one}(?::${one})*)?`, '(?:^|:)'] : [plain(first), ':']
+  const [start, colon] =
+    first === '**' ? [`(?:${one}(?::${one})*)?`, '(?:^|:)'] : [plain(first), ':']
   const rest = more.map((part) => (part === '**' ? `(?:${colon}${one})*` : colon + plain(part)))
   return start + rest.join('')
 }

@@ -90,10 +90,15 @@ export function numbers(from: number, to: number): number[] {
 }
 
 /** Waits until a list shows exactly these numbers; else fails with what is lost and what is doubled. */
-export async function expectLines(tab: Tab, list: string, wanted: number[]): Promise<void> {
+export async function expectLines(
+  tab: Tab,
+  list: string,
+  wanted: number[],
+  timeout = 15_000,
+): Promise<void> {
   const newest = wanted.at(-1)
   const isThere = async () => (await tab.lines(list)).includes(newest ?? Number.NaN)
-  await until(isThere, { timeout: 15_000, what: `line ${newest} in ${list}` }).catch(() => {})
+  await until(isThere, { timeout, what: `line ${newest} in ${list}` }).catch(() => {})
   const shown = await tab.lines(list)
   const lost = wanted.filter((n) => !shown.includes(n))
   const doubled = shown.filter((n, i) => shown.indexOf(n) !== i)
