@@ -8,7 +8,6 @@ import type { Delivery } from './delivery'
 import type { Connect, ConnectPage } from './door'
 import { type ConnectionDetails, type ConnectionHooks, detailsOf, isolate } from './hooks'
 import { drawRetry, type Limits } from './limits'
-import { tooMany } from './order'
 import { addressOf, urlOf } from './origin'
 import { comeBack, Refusal } from './refusal'
 import type { Registry } from './registry'
@@ -82,6 +81,7 @@ export class Connections {
     const subscriptions = new Subscriptions()
     subscriptions.add(page.granted)
     const refused = [...page.refused, ...this.#refuse(subscriptions, viewer)]
+    if (id === undefined) refused.push(...refuseSome(subscriptions, limits.addresses))
     if (id !== undefined) return this.#change(this.ofPage(id, viewer), page, subscriptions, refused)
     if (subscriptions.size === 0) return noneOf(refused)
     const interest = delivery.interestOfPage(subscriptions.topics())
@@ -122,15 +122,14 @@ export class Connections {
     const { limits, delivery } = this.#options
     const { subscriptions } = connection
     const known = new Set(page.drop.filter((id) => subscriptions.knows(id)))
+    const surplus = refuseSome(added, limits.addresses - subscriptions.size + known.size)
     const asked = added.take()
     const twice = asked.find(({ id }) => subscriptions.knows(id) && !known.has(id))
     if (twice) throw new Refusal(400, `The id "${twice.id}" is in use; take another.`)
-    const size = subscriptions.size - known.size + asked.length
-    if (size > limits.addresses) throw tooMany(limits.addresses)
     subscriptions.drop(known)
     subscriptions.add(asked)
     delivery.change(connection)
-    return Response.json({ refused }, { headers: unkept })
+    return Response.json({ refused: [...refused, ...surplus] }, { headers: unkept })
   }
 
   /** Drops those to which access was taken. */
@@ -282,6 +281,13 @@ export class Connections {
 
 const revoked = 'Your access to this stream has ended; reload the page.'
 const unkept = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
+
+/** Drops what is too much: of a browser with many tabs the others live on. */
+function refuseSome(subscriptions: Subscriptions, most: number): Refused[] {
+  let left = most
+  const reason = 'This browser follows as much as one connection may; let elements share a parent.'
+  return subscriptions.refuse(414, () => (left-- > 0 ? undefined : reason))
+}
 
 /** A page may follow nothing of what it asked for: why, for each. */
 function noneOf(refused: readonly Refused[]): Response {

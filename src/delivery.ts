@@ -299,7 +299,9 @@ export class Delivery {
     }
     for (const [connection, text] of this.pages.tellings(isReady)) {
       this.tell(connection, text)
-      this.change(connection)
+      // Of a page that follows nothing any more the connection is over too.
+      if (connection.subscriptions?.size === 0) connection.end('done')
+      else this.change(connection)
     }
   }
 

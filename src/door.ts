@@ -185,7 +185,7 @@ export class Door {
 
   /** Many addresses at once, for one connection. One that is refused takes none of the others down. */
   async #page(request: Request, url: URL, server: BunServer | undefined): Promise<Response> {
-    const { connection, follow, drop } = await readOrder(request, this.#options.limits.addresses)
+    const { connection, follow, drop } = await readOrder(request)
     const viewer = await this.#options.viewer?.(request)
     // Before anything is asked for it; and again afterwards, for it may have ended meanwhile.
     if (connection !== undefined) this.#options.findPage(connection, viewer)

@@ -18,7 +18,7 @@ export interface Limits {
   connections: number
   /** Topics, or entities, that one request may name. @default 100 */
   topics: number
-  /** Addresses that the connection of one page may follow. @default 5000 */
+  /** Addresses that the connection of a page may follow; with the runtime it is one for all tabs. @default 5000 */
   addresses: number
   /** Events that are replayed of one topic; with more the reader gets the snapshot. @default 1000 */
   replay: number

@@ -28,23 +28,15 @@ const longest = 16 * 1024
 /**
  * Reads and checks it.
  *
- * @param most addresses that one connection may follow
- * @throws Refusal 400, 413, 414 or 415.
+ * @throws Refusal 400, 413 or 415.
  */
-export async function readOrder(request: Request, most: number): Promise<Order> {
+export async function readOrder(request: Request): Promise<Order> {
   const type = request.headers.get('content-type') ?? ''
   // A form of another site can not send this type without being asked for leave.
   if (!/^application\/json *(?:;|$)/i.test(type)) {
     throw new Refusal(415, 'Send what is to be followed as application/json.')
   }
-  const order = checked(await readJson(request))
-  if (order.follow.length > most) throw tooMany(most)
-  return order
-}
-
-/** The refusal of more addresses than a connection may follow. */
-export function tooMany(most: number): Refusal {
-  return new Refusal(414, `At most ${most} addresses a connection; let elements share a parent's.`)
+  return checked(await readJson(request))
 }
 
 async function readJson(request: Request): Promise<unknown> {

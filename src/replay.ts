@@ -210,6 +210,10 @@ export class Replay {
       const over = stages ? this.#uptake.settle(connection, stages, ended) : ''
       const drained = this.#send(reader, over + idOnly(eventId(this.#log.epoch, head)), 0)
       if (drained instanceof Promise) return drained
+      if (over && connection.subscriptions?.size === 0) {
+        connection.end('done')
+        return 'arrived'
+      }
       const open = connection.subscriptions?.open() ?? openOf(connection, ended)
       this.#delivery.join(connection, open)
       return 'arrived'

@@ -90,11 +90,16 @@ export class Uptake {
   /** A topic as it stands. If it can not be made, a page loses the addresses that name it, and no other. */
   show(reader: Reader, topic: Topic): Awaitable<Shown> {
     if (!reader.stages) return this.#snapshots.for(reader, topic)
+    // While it was made, access to it may have been taken, or nobody be left who wants it.
+    const given = (made: Shown) => {
+      if (reader.connection.interest.wants(topic)) return made
+      reader.shown.delete(topic)
+      return nothing
+    }
     try {
       const made = this.#snapshots.for(reader, topic)
-      return made instanceof Promise
-        ? made.catch((error) => this.#fail(reader, topic, error))
-        : made
+      if (!(made instanceof Promise)) return made
+      return made.then(given, (error) => this.#fail(reader, topic, error))
     } catch (error) {
       return this.#fail(reader, topic, error)
     }
@@ -143,6 +148,8 @@ export class Uptake {
     return doneFrame(over)
   }
 }
+
+const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
 /** Snapshots for which nobody of the page is left are not made. */
 function forsake({ connection, snapshots, shown }: Reader): void {

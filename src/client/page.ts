@@ -32,10 +32,10 @@ export function startPage(given: Script): void {
     isAway = true
   })
   for (const name of ['pageshow', 'online', 'visibilitychange']) {
-    addEventListener(name, (event) => {
+    addEventListener(name, () => {
       if (document.hidden) return
+      if (isAway) sources.forEach(follow)
       isAway = false
-      if ((event as PageTransitionEvent).persisted) sources.forEach(follow)
       send?.({ page, wake: true })
     })
   }
@@ -121,8 +121,9 @@ function deliver(message: Message): void {
   emit(Object.assign(event, { waitUntil: hold }), (source) => {
     if (source.readyState !== 1 || (id && !lacks(source, id, before))) return
     if (topic && !source.topics?.test(topic)) return
+    // A patch is for the page, whoever takes it; but not who is gone.
+    if (!source.element?.isConnected) return true
     takers.push(source)
-    // A patch is for the page, whoever takes it.
     return name !== 'message' || source === takers[0]
   })
   if (id) for (const source of takers) source.cursor = id
@@ -155,7 +156,7 @@ const controls: Controls = {
     }
   },
   'hw:retry'(detail) {
-    const isNews = ({ readyState }: Source) => readyState || detail.attempt === 1
+    const isNews = ({ readyState, element }: Source) => readyState || !element
     const lost = new Set([...sources].filter(isNews))
     reset()
     sources.forEach(follow)

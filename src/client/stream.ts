@@ -8,7 +8,7 @@ import type { Change, Follow, Message, Opened, Over, Report } from './messages'
 import { type Block, parser } from './parser'
 
 /** How many addresses are asked for at once: the server takes a body of a megabyte. */
-const most = 2_000
+const most = 1_000
 /** Whole answers that are final. */
 const final = [204, 401, 403, 410]
 

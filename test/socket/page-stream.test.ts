@@ -837,19 +837,21 @@ describe('the end', () => {
     expect([page.strays, page.faults]).toEqual([[], []])
   })
 
-  test('C-23 of all leaves the stream open, so that the page may follow more', async () => {
+  test('C-23 of all ends the stream; what the page follows later is a new one', async () => {
     const on = serve()
     const { jobs, set } = manage(on)
     const page = new Page(on.url)
     const over = page.add(jobs.address(['9'], 'progress'), ['job:9:progress'])
     await page.start()
     await page.until(() => over.state === 'done')
+    await settled(() => on.hub.stats().active === 0)
     const next = page.add(jobs.address(['1'], 'progress'), ['job:1:progress'])
-    expect((await page.follow(next)).status).toBe(200)
-    await page.until(() => next.state === 'in')
+    expect((await page.follow(next)).status).toBe(404)
+    const another = new Page(on.url)
+    const later = another.add(jobs.address(['1'], 'progress'), ['job:1:progress'])
+    await another.start()
     await set('1', 3)
-    await page.until(() => next.datas.at(-1) === '<b>3</b>')
-    expect(page.client.ended).toBe(false)
+    await another.until(() => later.datas.at(-1) === '<b>3</b>')
   })
 
   for (const moment of ['head', 'hw:follow', 'snapshot'] as const) {
