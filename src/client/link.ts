@@ -17,8 +17,8 @@ export interface Script {
 
 /** How long a worker may take to begin, in milliseconds. */
 const patience = 2_000
-/** Whether workers do not begin. */
-let isAlone = false
+/** Why workers do not begin, if they do not. */
+let isAlone: unknown
 
 /**
  * Makes the way.
@@ -40,7 +40,7 @@ export function link(
   const { port } = worker
   const end = (fault?: unknown) => {
     clearTimeout(timer)
-    isAlone ||= !!fault
+    isAlone ||= fault
     if (port.onmessage) lost()
     port.onmessage = null
   }

@@ -13,11 +13,10 @@ function live({ src, dataset }: HTMLScriptElement): void {
   const path = src.match(/\/\/[^/]+(.*)\/-\//)?.[1] ?? dataset.path ?? '/stream'
   startPage({ url: src, path, name: JSON.stringify([path, dataset.viewer]) })
   // Before htmx looks at the page, in whatever order the scripts stand.
-  if ('htmx' in window) begin()
-  else document.addEventListener('DOMContentLoaded', begin)
+  begin()
+  if (!('htmx' in window)) document.addEventListener('DOMContentLoaded', begin)
 }
 
 function begin(): void {
-  const { htmx } = window as unknown as { htmx?: Htmx }
-  if (htmx) useHtmx(htmx)
+  if ('htmx' in window) useHtmx(window.htmx as Htmx)
 }

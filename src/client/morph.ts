@@ -14,6 +14,8 @@ declare const htmx: { process(element: Element): void }
 
 const script = globalThis.document?.currentScript as HTMLScriptElement
 
+let loading: Promise<unknown> | undefined
+
 /** Whether content for a slot is morphed: where the page asks for it, and where innerHTML would undo what a person did. */
 export function morphs(slot: Element, style: string | null): boolean {
   return (
@@ -26,12 +28,16 @@ export function morphs(slot: Element, style: string | null): boolean {
 }
 
 /** Morphs content into a slot: at once, but for the first time. */
-export const morph: Morph = (slot, html) =>
-  globalThis.headwaterMorph
-    ? globalThis.headwaterMorph(slot, html)
-    : load().then(() => (globalThis.headwaterMorph ?? replace)(slot, html))
+export const morph: Morph = (slot, html) => {
+  if (globalThis.headwaterMorph) return globalThis.headwaterMorph(slot, html)
+  loading ??= load()
+  return loading.then(() => {
+    loading = undefined
+    return (globalThis.headwaterMorph ?? replace)(slot, html)
+  })
+}
 
-/** Once, for what comes next waits meanwhile; where it fails, the next content tries again. */
+/** Brings the file; where that fails, the next content tries again. */
 function load(): Promise<unknown> {
   return new Promise((done) => {
     // Of a script that has run the attribute is hidden, not the property.

@@ -104,64 +104,62 @@ const { hold, push } = slices(deliver)
 function deliver(message: Message): void {
   const [name, data, id, topic] = message as Block
   if (isAway) return
-  const control = controls[name as keyof Controls] as
-    | ((detail: unknown, opened: unknown) => void)
-    | undefined
-  if (control) return control(data, id)
+  // Only what a control frame says is no text; a topic may have any name.
+  if (typeof data === 'object') {
+    return (controls[name as keyof Controls] as (...detail: unknown[]) => void)(data, id)
+  }
   const before = position
   const takers: Source[] = []
   if (id && isBeyond(id, before)) position = id
-  if (data === undefined) {
-    for (const source of sources) {
-      if (source.readyState && id && isBeyond(id, source.cursor)) source.cursor = id
-    }
-    return
+  if (data === undefined) takers.push(...sources)
+  else {
+    const event = new MessageEvent(name, { data, lastEventId: position as string })
+    emit(Object.assign(event, { waitUntil: hold }), (source) => {
+      if (source.readyState !== 1 || (id && !lacks(source, id, before))) return
+      if (topic && !source.topics?.test(topic)) return
+      // A patch is for the page, whoever takes it; but not who is gone.
+      if (!source.element?.isConnected) return true
+      takers.push(source)
+      return name !== 'message' || source === takers[0]
+    })
   }
-  const event = new MessageEvent(name, { data, lastEventId: position as string })
-  emit(Object.assign(event, { waitUntil: hold }), (source) => {
-    if (source.readyState !== 1 || (id && !lacks(source, id, before))) return
-    if (topic && !source.topics?.test(topic)) return
-    // A patch is for the page, whoever takes it; but not who is gone.
-    if (!source.element?.isConnected) return true
-    takers.push(source)
-    return name !== 'message' || source === takers[0]
-  })
-  if (id) for (const source of takers) source.cursor = id
+  for (const source of takers) {
+    if (id && source.readyState && isBeyond(id, source.cursor)) source.cursor = id
+  }
 }
 
 const controls: Controls = {
   'hw:follow'(list, opened) {
-    const group = new Set<Source>()
     for (const [id, topics] of list) {
       const source = byId.get(id)
       if (!source) continue
       source.topics = new RegExp(topics)
       source.joined = position
       source.readyState = 1
-      group.add(source)
+      source.onopen?.(new Event('open'))
+      announce([source], 'open', opened)
     }
-    emit(new Event('open'), (source) => group.has(source))
-    announce(group, 'open', opened)
   },
   'hw:over'(list) {
     for (const { id, status, reason = status ? 'gone' : 'done' } of list) {
       const source = byId.get(id)
       if (!source) continue
       byId.delete(id)
-      const event = new Event(status ? 'error' : 'done')
       // Not closed yet: htmx 2 would ask again.
-      emit(event, (one) => one === source)
+      if (status) source.onerror?.(new Event('error'))
+      else emit(new MessageEvent('done', { data: '' }), (one) => one === source)
       source.close()
       announce([source], (status ?? 204) === 204 ? 'closed' : 'refused', { status, reason })
     }
   },
   'hw:retry'(detail) {
-    const isNews = ({ readyState, element }: Source) => readyState || !element
-    const lost = new Set([...sources].filter(isNews))
+    // To whom it is news; those that it makes known by this are told the rest.
+    for (const source of sources) {
+      if (source.readyState || !source.element) source.onerror?.(new Event('error'))
+    }
     reset()
     sources.forEach(follow)
     if (detail.silence) announce(sources, 'stale', detail)
-    emit(new Event('error'), (source) => lost.has(source))
     announce(sources, 'retry', detail)
   },
 }

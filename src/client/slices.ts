@@ -3,8 +3,9 @@
  * slow to draw is not drawn for each event.
  */
 
-/** How long a task may take, in milliseconds. */
+/** How long a task may take, in milliseconds: a little, and as long as a frame, for one may come between any two. */
 const slice = 8
+const most = 30
 /** Showing events gets a quarter of the time: after it is rested three times as long, but not longer than this. */
 const longest = 200
 
@@ -20,7 +21,7 @@ export function slices<T>(deliver: (item: T) => void): Slices<T> {
   let items: T[] = []
   let held: Promise<unknown> | undefined
   let isRunning = false
-  /** How long the last frame took: one may come between any two slices. */
+  /** How long the last frame took. */
   let drawing = 0
 
   return {
@@ -37,7 +38,8 @@ export function slices<T>(deliver: (item: T) => void): Slices<T> {
           await held
           held = undefined
           // A page that is hidden is not clicked, and its timers are slow.
-          if (document.hidden || performance.now() - from < slice + drawing) continue
+          if (document.hidden || performance.now() - from < Math.min(slice + drawing, most))
+            continue
           await sleep(0)
           from = performance.now()
         }

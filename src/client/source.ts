@@ -6,8 +6,8 @@
 export interface Source {
   readonly url: string
   readyState: number
-  onopen?: EventListener | null
-  onerror?: EventListener | null
+  onopen?: ((event: Event) => void) | null
+  onerror?: ((event: Event) => void) | null
   /** The element that follows it, as soon as it is known. */
   element?: Element | undefined
   /** What the stream knows it by; another one each time that it is followed. */
@@ -62,9 +62,6 @@ export function makeSource(
       end.abort()
       closed(source)
     },
-  }
-  for (const name of ['open', 'error'] as const) {
-    listen(name, (event) => isMeant(source) && source[`on${name}`]?.(event))
   }
   return source
 }

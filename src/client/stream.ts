@@ -49,7 +49,7 @@ export function stream(url: string, report: Report): (change: Change) => void {
       watch()
       try {
         const response = (await post()) as Response
-        after = (Number(response.headers.get('retry-after')) || 0) * 1_000
+        after = Number(response.headers.get('retry-after')) * 1_000 || 0
         if (response.status === 200) await read(response.body as ReadableStream<Uint8Array>)
         else {
           status = response.status
@@ -68,20 +68,19 @@ export function stream(url: string, report: Report): (change: Change) => void {
       const delay = after + backoff(attempt++, retry)
       tell([['hw:retry', { attempt, delay, status, silence }]], delay)
       await new Promise<void>((resolve) => {
-        if (!after) wakeUp = resolve
         setTimeout(resolve, delay)
+        if (!after) wakeUp = resolve
       })
     }
     isRunning = false
   }
 
   const watch = () => {
-    const limit = 2.5 * heartbeat
     clearTimeout(watchdog)
     watchdog = setTimeout(() => {
-      silence = limit
+      silence = 2.5 * heartbeat
       current.abort()
-    }, limit)
+    }, 2.5 * heartbeat)
   }
 
   /** Tells what the server was not told yet, if there is anything. */
@@ -126,18 +125,24 @@ export function stream(url: string, report: Report): (change: Change) => void {
   }
 
   /** What the pages hear of those that are over; who is refused for the moment only is asked for again. */
-  const over = (list: Over[]): Message => [
-    'hw:over',
-    list.filter(({ id, status = 0 }) => {
+  const over = (list: Over[]): Message => {
+    const later: typeof fresh = []
+    const gone = list.filter(({ id, status = 0 }) => {
       if (status !== 429 && status < 500) return wanted.delete(id)
-      const again = () => {
-        fresh.push(wanted.get(id))
-        change()
-      }
-      setTimeout(again, backoff(refusals++, retry))
+      later.push(wanted.get(id))
       return false
-    }),
-  ]
+    })
+    if (later[0]) {
+      setTimeout(
+        () => {
+          fresh.push(...later)
+          change()
+        },
+        backoff(refusals++, retry),
+      )
+    }
+    return ['hw:over', gone]
+  }
 
   const refuse = async (response: Response) => {
     const { status } = response

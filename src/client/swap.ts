@@ -24,7 +24,7 @@ export function put(slot: Element, html: string, htmx: Htmx): boolean | Promise<
   if (special.test(html) || !(isWhole || style === 'beforeend')) return false
   if (isWhole) {
     // What is replaced may have to be let go of, and for what has an id htmx moves attributes and the focus over.
-    if ((last && special.test(slot.innerHTML)) || /\sid\s*=/i.test(html)) return false
+    if (special.test(slot.innerHTML) || /\sid\s*=/i.test(html)) return false
     slot.innerHTML = html
   } else slot.insertAdjacentHTML('beforeend', html)
   let element = isWhole || !last ? slot.firstElementChild : last.nextElementSibling

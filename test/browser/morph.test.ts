@@ -247,12 +247,11 @@ describe.each(majors)('H-12 the file for it, on %s', (_, htmx, file, _event) => 
     }
   }
 
-  test('is loaded when it is first needed, once, with nonce and integrity; the next content finds it', async () => {
+  test('is loaded when it is first needed, once, with nonce and integrity; what came meanwhile goes in in order', async () => {
     const { page, seen, loads, morph } = await core()
     expect(loads()).toBe(0)
     await page.fill('[name=a]', 'typed')
-    // One after the other, as the queue of the page has it.
-    for (const n of [2, 3, 4]) await morph(`<input name="a" value="${n}"><b>${n}</b>`)
+    await morph(...[2, 3, 4].map((n) => `<input name="a" value="${n}"><b>${n}</b>`))
     expect(await page.textContent('#slot')).toBe('4')
     expect(await values(page)).toEqual(['typed'])
     expect(await page.getAttribute('[name=a]', 'value')).toBe('4')
