@@ -14,7 +14,7 @@ import { readOrder, type Wanted } from './order'
 import { isForeign, urlOf } from './origin'
 import { Refusal } from './refusal'
 import type { Refused, Subscription } from './subscriptions'
-import { asPattern, isPattern, type Pattern, type Topic } from './topic'
+import { asPattern, asTopic, isPattern, type Pattern, type Topic } from './topic'
 import { within } from './within'
 
 /**
@@ -100,9 +100,14 @@ export interface DoorOptions {
   connectPage: (request: Request, page: ConnectPage, connection: string | undefined) => Response
   /** @throws Refusal when a page of that viewer has no such connection here. */
   findPage: (connection: string, viewer: string | undefined) => unknown
+  /** Stops what is piped to a topic. */
+  stop: (topic: Topic) => Promise<void>
   onRefuse: (refusal: Refusal, request: Request) => void
   onError: (error: unknown) => void
 }
+
+/** Where a POST stops what is piped to a topic, under the hub's path. */
+export const stopPath = '-/stop'
 
 const why: Record<AddressFault, string> = {
   unsigned: 'This stream needs a signed address; render it with hub.address() or a manager.',
@@ -164,6 +169,7 @@ export class Door {
     server: BunServer | undefined,
   ): Promise<Response> {
     if (rest.startsWith('-/') && request.method === 'HEAD') return this.#asset(rest)
+    if (rest === stopPath) return this.#stop(request, url)
     const isOfPage = request.method === 'POST' && rest === ''
     if (request.method !== 'GET' && !isOfPage) {
       const allow = rest === '' ? 'GET, POST' : 'GET'
@@ -181,6 +187,24 @@ export class Door {
     const { kind, entity } = asked
     const opened = await asked.open()
     return this.#options.connect(request, { kind, entity, viewer, server, ...opened })
+  }
+
+  /** A form's, or of htmx: the page stays as it is. */
+  async #stop(request: Request, url: URL): Promise<Response> {
+    if (request.method !== 'POST') {
+      throw new Refusal(405, 'A text is stopped with POST.', { allow: 'POST' })
+    }
+    if (isForeign(request, this.#options)) {
+      throw new Refusal(403, 'Streams are not stopped by pages of other sites.')
+    }
+    const viewer = await this.#options.viewer?.(request)
+    const asked = this.#askTopics(url.searchParams.getAll('topic'))
+    // Who may follow a text may not always stop it: only a signature says so.
+    const guards: Guarded[] = asked.guards.map(({ subject }) => ({ guard: 'signed', subject }))
+    await this.#guard(request, url, { ...asked, guards }, viewer)
+    for (const topic of url.searchParams.getAll('topic')) await this.#options.stop(asTopic(topic))
+    if (request.headers.has('hx-request')) return new Response(null, { status: 204 })
+    return new Response(null, { status: 303, headers: { location: backTo(request, url) } })
   }
 
   /** Many addresses at once, for one connection. One that is refused takes none of the others down. */
@@ -321,6 +345,13 @@ export class Door {
       return false
     }
   }
+}
+
+/** The page that a form was sent from; without its name the site's first. */
+function backTo({ headers }: Request, { host }: URL): string {
+  const from = URL.parse(headers.get('referer') ?? '')
+  // Two slashes would begin the name of another host.
+  return from?.host === host ? from.pathname.replace(/^\/+/, '/') + from.search : '/'
 }
 
 /** Without reading it: what nobody reads the server throws away as it comes. */

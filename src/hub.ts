@@ -14,7 +14,7 @@ import { Connections } from './connections'
 import { openStore, type Store } from './db'
 import { Declarations, type Guard, keyOf, type TopicOptions } from './declarations'
 import { Delivery, everyone } from './delivery'
-import { Door, type Endpoint } from './door'
+import { Door, type Endpoint, stopPath } from './door'
 import { readHistory } from './history'
 import { isolate } from './hooks'
 import { closeOnReload } from './hot'
@@ -68,6 +68,8 @@ export class Hub {
   #endpoints = new Map<string, Endpoint>()
   #declarations = new Declarations()
   #connections: Connections
+  /** What stops the sources that are piped to a topic at this process. */
+  #piped = new Map<Topic, Set<() => void>>()
   #revocation: Revocation
   #ownsLog: boolean
   #unfollow: () => void
@@ -140,6 +142,7 @@ export class Hub {
       connect: (request, connect) => this.#connections.open(request, connect),
       connectPage: (...page) => this.#connections.page(...page),
       findPage: (...page) => this.#connections.ofPage(...page),
+      stop: (topic) => this.stop(topic),
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
@@ -149,7 +152,8 @@ export class Hub {
       this.#trim.count(events)
       for (const { form, kind, topic } of events) {
         if (topic === revocations) this.#connections.enforce()
-        if (form === 'end' && kind === 'state') this.#ended(topic)
+        if (form === 'stop') for (const stop of this.#piped.get(topic) ?? []) stop()
+        else if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
     }, this.#onError)
@@ -335,6 +339,26 @@ export class Hub {
     await this.append({ topic: asTopic(topic), kind: 'state', form: 'begin', key: endKey }, '')
   }
 
+  /** Has whatever is piped to a topic stopped, at whichever process it runs. */
+  async stop(topic: string): Promise<void> {
+    await this.append({ topic: asTopic(topic), kind: 'signal', form: 'stop', key: null }, '')
+  }
+
+  /** @internal Has something stopped with {@link stop}, until the function that it gives is called. */
+  onStop(topic: Topic, stop: () => void): () => void {
+    const stops = this.#piped.get(topic) ?? new Set()
+    this.#piped.set(topic, stops.add(stop))
+    return () => {
+      if (stops.delete(stop) && stops.size === 0) this.#piped.delete(topic)
+    }
+  }
+
+  /** A signed URL: whoever posts to it stops what is piped to that topic. */
+  stopAddress(topic: string, options: Omit<AddressOptions, 'since'> = {}): string {
+    const query = new URLSearchParams({ topic: asTopic(topic) })
+    return this.sign(`${this.path}/${stopPath}`, query, 'signed', { ...options, since: null })
+  }
+
   /** Opens a connection to these topics; whether the request may follow them is the caller's to check. */
   open(
     request: Request,
@@ -518,6 +542,7 @@ export class Hub {
     this.#store.wait()
     this.#publisher.flush()
     this.#closed = true
+    for (const stops of this.#piped.values()) for (const stop of stops) stop()
     this.#forget()
     for (const endpoint of this.#endpoints.values()) endpoint.close?.()
     this.#publisher.flush()
@@ -529,6 +554,11 @@ export class Hub {
     this.#unfollow()
     if (this.#ownsLog) this.log.close()
     this.#store.close()
+  }
+
+  /** Whether it was closed, so that nothing can be published any more. */
+  get isClosed(): boolean {
+    return this.#closed
   }
 
   /** Whether a path is the hub's to answer. */

@@ -3,6 +3,7 @@ export type { Reason } from './connection'
 export type { Durability } from './db'
 export type { Guard, TopicOptions } from './declarations'
 export { all } from './door'
+export type { Blocks, Change, Format } from './format'
 export type { ConnectionDetails } from './hooks'
 export { type Html, text } from './html'
 export { Hub } from './hub'
@@ -24,5 +25,14 @@ export type {
 export { type Items, Queue, type Source, type SourceContext } from './source'
 export type { ElementOptions, ManagerOptions, RenderContext, StreamOptions } from './stream'
 export { idSelector, type Patch, swap } from './swap'
+export {
+  type Piped,
+  type TextContent,
+  type TextOptions,
+  type TextSource,
+  TextStream,
+  textStream,
+} from './text'
+export type { TextMode, TextState } from './text-wire'
 export { topic } from './topic'
 export type { EventId } from './wire'

@@ -42,10 +42,10 @@ export class Missing {
     return topics.toSorted((a, b) => rank(a) - rank(b))
   }
 
-  /** The topics that a cursor is no help for: trimmed behind it, or with too many events after it. */
+  /** The topics that a cursor is no help for: texts, trimmed behind it, or with too many events after it. */
   #beyondReplay(interest: Interest, cursor: number): Awaitable<Topic[]> {
     const limit = this.#limits.replay
-    return then(this.#log.trimmed(interest.topics, cursor), (trimmed) => {
+    return then(this.#unreplayable(interest, cursor), (trimmed) => {
       // There are not more events than numbers.
       if (this.#delivery.position - cursor <= limit) return trimmed
       return then(this.#count(interest, cursor), (count) => {
@@ -60,6 +60,15 @@ export class Missing {
         })
       })
     })
+  }
+
+  /** Trimmed, or a text, whose pieces are no use to who may have another one on the page. */
+  #unreplayable({ topics }: Interest, cursor: number): Awaitable<Topic[]> {
+    return then(this.#log.trimmed(topics, cursor), (trimmed) =>
+      then(this.#log.texts(topics, cursor), (texts) =>
+        texts.length > 0 ? [...new Set([...trimmed, ...texts])] : trimmed,
+      ),
+    )
   }
 
   /** How many events a reader lacks, in one topic or all; one more than are replayed at the most. */

@@ -7,6 +7,7 @@ import type { Rendered } from './publisher'
 import type { Reader } from './reader'
 import { Shared } from './shared'
 import { frame } from './sse'
+import { wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
 import { replayFrame, snapshotFrame } from './wire'
 import { within } from './within'
@@ -28,6 +29,8 @@ const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
 /** Rows read at a time. */
 const page = 256
+/** More than a text has pieces, and still a whole number to every driver. */
+const everything = 2 ** 31 - 1
 /** How many are given to several readers, and for how long, in milliseconds; what is in them may be given up meanwhile. */
 const keeping = { most: 1_000, age: 1_000 }
 
@@ -107,9 +110,11 @@ export class Snapshots {
   #make(topic: Topic, returning: boolean): Awaitable<Shown> {
     const { kind, snapshot } = this.#declared(topic)
     if (kind === 'log' && !snapshot) {
-      return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
-        events.length === 0 && !returning ? nothing : this.#reset(topic, events),
-      )
+      return then(this.#log.last(topic, this.#limits.snapshot), (events) => {
+        if (events.length === 0 && !returning) return nothing
+        if (events.at(-1)?.form !== 'text') return this.#reset(topic, events)
+        return then(this.#log.last(topic, everything), (pieces) => wholeText(topic, pieces))
+      })
     }
     return then(kind === 'state' ? this.#states(topic) : [], (all) => {
       const events = all.filter((event) => !isMark(event))
@@ -152,4 +157,10 @@ export class Snapshots {
       return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
     })
   }
+}
+
+/** One event that sets the text, whatever its reader has of it. */
+function wholeText(topic: Topic, pieces: readonly LogEvent[]): Shown {
+  const data = wholePiece(topic, wholeOf(pieces))
+  return { text: frame({ event: topic, data }), events: 1, upTo: pieces.at(-1)?.seq ?? 0 }
 }

@@ -37,8 +37,9 @@ export class Trim {
 
   /** Counts what was appended. */
   count(events: readonly LogEvent[]): void {
-    for (const { topic, kind } of events) {
-      if (kind === 'state') continue
+    for (const { topic, kind, form } of events) {
+      // A text is compacted by who writes it.
+      if (kind === 'state' || form === 'text') continue
       const grown = (this.#grown.get(topic) ?? 0) + 1
       const { count } = this.#keep(topic)
       if (grown < Math.max(16, count / 4)) this.#grown.set(topic, grown)

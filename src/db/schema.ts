@@ -11,7 +11,7 @@ export const event = sqliteTable(
     seq: integer().primaryKey(),
     topic: text().notNull(),
     kind: text({ enum: ['log', 'state', 'signal'] }).notNull(),
-    form: text({ enum: ['slot', 'item', 'patch', 'end', 'begin'] }).notNull(),
+    form: text({ enum: ['slot', 'item', 'text', 'patch', 'end', 'begin', 'stop'] }).notNull(),
     key: text(),
     data: text().notNull(),
     at: integer().notNull(),
@@ -19,6 +19,7 @@ export const event = sqliteTable(
   },
   (table) => [
     index('hw_event_topic').on(table.topic, table.seq),
+    index('hw_event_text').on(table.topic, table.seq).where(sql`${table.form} = 'text'`),
     index('hw_event_signal').on(table.at).where(sql`${table.kind} = 'signal'`),
     uniqueIndex('hw_event_key').on(table.topic, table.key).where(sql`${table.key} is not null`),
   ],

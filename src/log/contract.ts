@@ -17,10 +17,10 @@ export type Kind = 'log' | 'state' | 'signal'
 
 /**
  * What the data is: `slot` the inner HTML of the slots of its topic, `item` one element with an id that is
- * added to them, `patch` fragments that name their own targets, `end` and `begin` marks that are never sent: that
- * the topic has ended, and that it goes on.
+ * added to them, `text` a piece of a running text, `patch` fragments that name their own targets; `end`, `begin` and
+ * `stop` marks that are never sent: that the topic has ended, that it goes on, and that what is piped to it is to stop.
  */
-export type Form = 'slot' | 'item' | 'patch' | 'end' | 'begin'
+export type Form = 'slot' | 'item' | 'text' | 'patch' | 'end' | 'begin' | 'stop'
 
 /** What is to be appended. */
 export interface Entry {
@@ -118,6 +118,10 @@ export interface Log {
   ended(topics: readonly Topic[]): Awaitable<Topic[]>
   /** The topics of which events of kind `log` with `after < seq` were given up. */
   trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
+  /** The topics with pieces of a text with `after < seq`: these mean nothing to who has not all before them. */
+  texts(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
+  /** Has all pieces of a topic's text up to a number replaced by one with that number, which sets the whole. */
+  compact(topic: Topic, upTo: number, data: string): Awaitable<void>
   /**
    * Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds.
    *
@@ -166,7 +170,7 @@ export function firstAfter(events: readonly { seq: number }[], seq: number): num
 
 /** Whether it is a mark, which no reader is sent. */
 export function isMark({ form }: Pick<Entry, 'form'>): boolean {
-  return form === 'end' || form === 'begin'
+  return form === 'end' || form === 'begin' || form === 'stop'
 }
 
 /** The key of the row that marks the end of a topic, or that it goes on. */

@@ -106,6 +106,20 @@ class MemoryLog implements Log {
     )
   }
 
+  texts(topics: readonly Pattern[], after: number): Topic[] {
+    return [...this.#named(topics)].filter((topic) => {
+      const last = this.#shelves.get(topic)?.events.findLast(({ form }) => form === 'text')
+      return last !== undefined && last.seq > after
+    })
+  }
+
+  compact(topic: Topic, upTo: number, data: string): void {
+    const shelf = this.#shelf(topic)
+    shelf.events = shelf.events
+      .filter(({ form, seq }) => form !== 'text' || seq >= upTo)
+      .map((event) => (event.seq === upTo ? { ...event, data } : event))
+  }
+
   trim(topic: Topic, { count, age }: Keep): boolean {
     const now = Date.now()
     this.#forgetSignals(now - signalAge)

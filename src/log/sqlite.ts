@@ -82,6 +82,8 @@ class SqliteLog implements Log {
   #since: Statement<LogEvent, [number, number]>
   #ofTopic: Statement<LogEvent, [string, number, number]>
   #inGap: Statement<unknown, [number, number]>
+  #textsNamed: Statement<{ topic: Topic }, [string, number]>
+  #textsBetween: Statement<{ topic: Topic }, [string, string, number]>
   #skippedAt = Number.NEGATIVE_INFINITY
   #listeners = new Map<Follower, (error: unknown) => void>()
   #news: (position: number) => { events: LogEvent[]; missed: Floor[] }
@@ -119,6 +121,15 @@ class SqliteLog implements Log {
     this.#ofTopic = client.prepare(
       `select ${columns} from hw_event
        where topic = ? and seq > ? and kind <> 'signal' order by seq limit ?`,
+    )
+    this.#textsNamed = client.prepare(
+      `select value as topic from json_each(?) where exists (
+         select 1 from hw_event where topic = value and seq > ? and form = 'text'
+       )`,
+    )
+    this.#textsBetween = client.prepare(
+      `select distinct topic from hw_event
+       where topic >= ? and topic < ? and seq > ? and form = 'text'`,
     )
     const givenUp = client.prepare<Floor, [number, number]>(
       'select topic, seq from hw_floor where seq > ? and seq <= ?',
@@ -248,6 +259,30 @@ class SqliteLog implements Log {
       found.push(...some.filter(({ topic }) => matches(pattern, topic)))
     }
     return [...new Set(found.map(({ topic }) => topic))]
+  }
+
+  texts(topics: readonly Pattern[], after: number): Topic[] {
+    const found: { topic: Topic }[] = this.#textsNamed.all(
+      JSON.stringify(topics.filter((topic) => !isPattern(topic))),
+      after,
+    )
+    for (const pattern of topics.filter(isPattern)) {
+      const [from, to] = rangeOf(pattern)
+      const some = this.#textsBetween.all(from, to, after)
+      found.push(...some.filter(({ topic }) => matches(pattern, topic)))
+    }
+    return [...new Set(found.map(({ topic }) => topic))]
+  }
+
+  compact(topic: Topic, upTo: number, data: string): Awaitable<void> {
+    return patiently(() =>
+      this.#locked(() => {
+        this.#client.query('update hw_event set data = ? where seq = ?').run(data, upTo)
+        this.#client
+          .query("delete from hw_event where topic = ? and form = 'text' and seq < ?")
+          .run(topic, upTo)
+      }),
+    )
   }
 
   trim(topic: Topic, keep: Keep, most = Number.POSITIVE_INFINITY): Awaitable<boolean> {

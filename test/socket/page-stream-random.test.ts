@@ -59,6 +59,8 @@ function later(log: Log): Log {
     topics: (pattern) => wait(() => log.topics(pattern)),
     ended: (topics) => wait(() => log.ended(topics)),
     trimmed: (topics, after) => wait(() => log.trimmed(topics, after)),
+    texts: (topics, after) => wait(() => log.texts(topics, after)),
+    compact: (...text) => wait(() => log.compact(...text)),
     trim: (topic, keep) => wait(() => log.trim(topic, keep)),
     follow: (listener) => log.follow(listener),
     close: () => log.close(),

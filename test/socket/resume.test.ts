@@ -34,6 +34,8 @@ function later(log: Log): Log {
     topics: (pattern) => wait(() => log.topics(pattern)),
     ended: (topics) => wait(() => log.ended(topics)),
     trimmed: (topics, after) => wait(() => log.trimmed(topics, after)),
+    texts: (topics, after) => wait(() => log.texts(topics, after)),
+    compact: (...text) => wait(() => log.compact(...text)),
     trim: (topic, keep) => wait(() => log.trim(topic, keep)),
     follow: (listener) => log.follow(listener),
     close: () => log.close(),
@@ -313,6 +315,8 @@ function sharedLog() {
     topics: (pattern) => inner.topics(pattern),
     ended: (topics) => inner.ended(topics),
     trimmed: (topics, after) => inner.trimmed(topics, after),
+    texts: (topics, after) => inner.texts(topics, after),
+    compact: (...text) => inner.compact(...text),
     trim: (topic, keep) => inner.trim(topic, keep),
     close: () => inner.close(),
     follow: (listener) => {

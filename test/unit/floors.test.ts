@@ -11,7 +11,7 @@ import ts from 'typescript'
 const floors: { name: string; files: string[] }[] = [
   {
     name: '0 words',
-    files: ['src/{topic,sse,swap,fragment,html,slot}.ts'],
+    files: ['src/{topic,sse,swap,fragment,html,slot,format}.ts'],
   },
   {
     name: '1 ground',
@@ -21,13 +21,13 @@ const floors: { name: string; files: string[] }[] = [
     name: '2 engine',
     files: [
       'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,order,declarations,limits,hot}.ts',
-      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,trim,wire,within}.ts',
+      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,trim,wire,within}.ts',
       'src/{patterns,middleware,hooks,history}.ts',
     ],
   },
   {
     name: '3 streams',
-    files: ['src/{manager,action,stream,contents,runs,source,text,collection,room,document}.ts'],
+    files: ['src/{manager,action,stream,contents,runs,source,text,text-writer,collection,room,document}.ts'],
   },
   {
     name: '4 doors',

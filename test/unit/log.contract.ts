@@ -271,6 +271,42 @@ export function contract(name: string, make: () => Place): void {
       expect(datas(await log.last(asTopic('a'), 99))).toEqual(['young', 'state', 'again'])
     })
 
+    test('says of which topics there are pieces of a text, whichever way they are named', async () => {
+      const log = open(make().log)
+      const piece = (data: string, topic = 'a') => entry(`log ${topic} ${data}`, { form: 'text' })
+      const places = await log.append([piece('1'), entry('log b 1'), piece('2'), piece('1', 'c:d')])
+      const seqs = places.map(({ seq }) => seq)
+      const texts = async (after: number, ...topics: string[]) =>
+        (await log.texts(topics.map(asPattern), after)).toSorted()
+      expect(await texts(0, 'a', 'b', 'c:d', 'none')).toEqual(['a', 'c:d'].map(asTopic))
+      expect(await texts(0, '**')).toEqual(['a', 'c:d'].map(asTopic))
+      expect(await texts(0, 'c:*', 'c:d')).toEqual([asTopic('c:d')])
+      expect(await texts(seqs[2] as number, 'a', '*')).toEqual([])
+      expect(await texts((seqs[2] as number) - 1, 'a')).toEqual([asTopic('a')])
+      expect(await texts(seqs[2] as number, '**')).toEqual([asTopic('c:d')])
+    })
+
+    test('replaces the pieces of a text by one, and leaves all else where it is', async () => {
+      const log = open(make().log)
+      const piece = (data: string, topic = 'a') => entry(`log ${topic} ${data}`, { form: 'text' })
+      const places = await log.append([
+        ...['1', '2', '3', '4'].map((data) => piece(data)),
+        entry('log a slot'),
+        piece('other', 'b'),
+        end('a'),
+      ])
+      const upTo = places[2]?.seq as number
+      await log.compact(asTopic('a'), upTo, '123')
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(['123', '4', 'slot'])
+      expect(datas(await log.last(asTopic('b'), 99))).toEqual(['other'])
+      expect((await log.last(asTopic('a'), 99)).map(({ seq }) => seq)).toEqual(
+        [2, 3, 4].map((n) => places[n]?.seq as number),
+      )
+      expect(await log.ended([asTopic('a')])).toEqual([asTopic('a')])
+      expect(await log.trimmed([asPattern('**')], 0)).toEqual([])
+      expect((await log.append([piece('5')]))[0]?.seq).toBeGreaterThan(places[6]?.seq as number)
+    })
+
     test('gives up signals over ten seconds of every topic, and nothing beside them', async () => {
       const log = open(make().log)
       const old = { at: Date.now() - 11_000, key: 'k' }

@@ -1,0 +1,1 @@
+CREATE INDEX `hw_event_text` ON `hw_event` (`topic`,`seq`) WHERE "hw_event"."form" = 'text';

@@ -1,0 +1,594 @@
+/**
+ * Streamed text over real sockets: what is piped to a topic, and what its readers get of it, whenever they come.
+ */
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { Hub, MultiStreamManager, type TextStream, textStream } from 'headwater'
+import { memoryLog } from 'headwater/log'
+import { unescapeText } from '../../src/text-wire'
+import { type Client, connect, EventStream } from '../support/client'
+import { cleanUp, type Site, serve, settled, temporary } from '../support/serve'
+
+setDefaultTimeout(30_000)
+afterEach(cleanUp)
+
+const topic = 'chat:1:answer'
+
+/** What a page shows of the events of a text: each piece applied as stock htmx would, for plain text. */
+class Shown {
+  text = ''
+  state = 'idle'
+  error: string | undefined
+  /** What was applied, in order. */
+  log: string[] = []
+
+  take(data: string): void {
+    if (!data.startsWith('<hx-partial')) {
+      this.text += unescapeText(data)
+      this.log.push('text')
+      return
+    }
+    for (const [, head = '', content = ''] of data.matchAll(
+      /<hx-partial ([^>]*)>(.*?)<\/hx-partial>/gs,
+    )) {
+      const of = (name: string) => head.match(new RegExp(`${name}="([^"]*)"`))?.[1] ?? ''
+      const op = of('data-op')
+      this.log.push(op === 'state' ? of('data-state') : op)
+      if (op === 'state') {
+        this.state = of('data-state')
+        this.error = unescapeText(content.match(/role="alert">(.*?)<\/p>/s)?.[1] ?? '') || undefined
+        continue
+      }
+      const way = of('hx-swap').split(' ')[0]
+      const plain = unescapeText(content)
+      if (way === 'innerHTML') this.text = plain
+      else if (way === 'beforeend') this.text += plain
+      else if (way === 'afterbegin') this.text = plain + this.text
+      else throw new Error(`unexpected ${way}`)
+    }
+  }
+}
+
+/** A reader of one topic, that shows what it is sent. */
+async function reader(on: Site, options: { lastEventId?: string; since?: string | null } = {}) {
+  const address = on.hub.address([topic], { since: options.since ?? null })
+  const client = await connect(on.url + address, { lastEventId: options.lastEventId })
+  await client.until(() => client.lastEventId !== '')
+  return client
+}
+
+function shown(client: Pick<EventStream, 'events'>): Shown {
+  const found = new Shown()
+  for (const { name, data } of client.events) if (name === topic) found.take(data)
+  return found
+}
+
+/** Waits until a reader shows a state, then until it shows nothing new of it. */
+async function stands(client: Client, state: string): Promise<Shown> {
+  await client.until(() => shown(client).state === state)
+  return shown(client)
+}
+
+/** Tokens of every awkward kind, the same for the same seed. */
+function tokens(count: number, seed = 1): string[] {
+  const kinds = [
+    'word',
+    ' ',
+    '\n',
+    '\r\n',
+    '<b>&amp;</b>',
+    'ä',
+    '漢字',
+    '😀',
+    '\t',
+    'data: x\n\n',
+    '"',
+    "'",
+    '\\',
+    ' ',
+  ]
+  let state = seed
+  const next = () => {
+    state = (state * 1_103_515_245 + 12_345) & 0x7fffffff
+    return state / 0x7fffffff
+  }
+  return Array.from({ length: count }, (_, n) =>
+    next() < 0.5 ? `${n} ` : (kinds[Math.floor(next() * kinds.length)] as string),
+  )
+}
+
+async function* slowly(items: readonly string[], pause = 0): AsyncGenerator<string> {
+  for (const item of items) {
+    if (pause > 0) await Bun.sleep(pause)
+    yield item
+  }
+}
+
+const texts = (on: Site, options = {}): TextStream => textStream(on.hub, topic, options)
+
+describe('live', () => {
+  test.each([0, 1])('D-01 tokens %d ms apart arrive as their concatenation', async (pause) => {
+    const on = serve()
+    const client = await reader(on)
+    const all = tokens(500)
+    const { text, outcome } = await texts(on).pipe(slowly(all, pause))
+    expect({ text, outcome }).toEqual({ text: all.join(''), outcome: 'done' })
+    const page = await stands(client, 'done')
+    expect(page.text).toBe(all.join(''))
+    // Joined: far fewer events than tokens.
+    expect(page.log.length).toBeLessThan(all.length)
+  })
+
+  test('D-01 a character that is cut in two, NUL, CR and lone halves arrive as what they can be', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = texts(on)
+    for (const part of ['a\ud83d', '\ude00b', '\r', '\n', 'c\0d', '\udc00', 'e\ud800'])
+      text.text(part)
+    await text.done()
+    const page = await stands(client, 'done')
+    expect(page.text).toBe('a😀b\r\nc\ufffdd\ufffde\ufffd')
+    expect((await text.read()).html).toBe('a😀b&#13;\nc\ufffdd\ufffde\ufffd')
+  })
+
+  test('D-02 start, all text and done come in this order, and text after done begins it again', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = texts(on)
+    text.start()
+    for (const token of ['a', 'b', 'c']) text.text(token)
+    await text.done()
+    expect((await stands(client, 'done')).log).toEqual(['active', 'text', 'done'])
+    expect(await text.read()).toMatchObject({ html: 'abc', state: 'done', status: '' })
+    text.text('d')
+    await client.until(() => shown(client).text === 'abcd')
+    expect(shown(client).state).toBe('active')
+    await text.done()
+  })
+
+  test('D-03 an insert between two texts keeps its place, and so does what is deleted', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = texts(on)
+    text.text('a')
+    text.insert('<b class="x">1</b>')
+    text.text('b')
+    text.insert('<i>0</i>', { at: 'prepend' })
+    await text.done()
+    await stands(client, 'done')
+    expect(shown(client).log).toEqual(['active', 'text', 'insert', 'text', 'insert', 'done'])
+    expect((await text.read()).html).toBe('<i>0</i>a<b class="x">1</b>b')
+    await text.delete('b.x, i')
+    expect((await text.read()).html).toBe('ab')
+  })
+
+  test('D-04 the mode is the operation’s, else the stream’s, else append', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = textStream(on.hub, topic, { mode: 'replace' })
+    text.text('Loading')
+    text.text('Loaded')
+    text.text('!', { mode: 'append' })
+    text.text('> ', { mode: 'prepend' })
+    await text.done()
+    expect((await stands(client, 'done')).text).toBe('> Loaded!')
+    expect((await text.read()).html).toBe('&gt; Loaded!')
+    text.text('again')
+    await text.done()
+    expect((await text.read()).html).toBe('again')
+    expect(() => text.use('append')).toThrow('Expected mode replace')
+    expect(() => textStream(on.hub, topic, { mode: 'append' })).toThrow(TypeError)
+    expect(textStream(on.hub, topic)).toBe(text)
+  })
+
+  test('D-05 an error keeps what was there, and is cleared by what begins again', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = texts(on)
+    const ways: (() => unknown)[] = [
+      () => text.start(),
+      () => text.text('+'),
+      () => text.replace('new'),
+    ]
+    for (const again of ways) {
+      text.text('kept')
+      await text.error(new Error('the <model> is "gone"'))
+      const page = await stands(client, 'failed')
+      expect(page.text).toEndWith('kept')
+      expect(page.error).toBe('the <model> is "gone"')
+      expect(await text.read()).toMatchObject({ state: 'failed', error: 'the <model> is "gone"' })
+      await again()
+      await client.until(() => shown(client).state !== 'failed')
+      expect(shown(client).error).toBeUndefined()
+    }
+    await text.done()
+    expect((await text.read()).html).not.toContain('gone')
+  })
+
+  test('D-05 a source that fails is an outcome, with what was received', async () => {
+    const on = serve()
+    async function* source() {
+      yield 'so far'
+      throw new Error('cut')
+    }
+    const piped = await textStream(on.hub, topic, { describe: () => 'Try again' }).pipe(source())
+    expect(piped).toMatchObject({ text: 'so far', outcome: 'failed', error: new Error('cut') })
+    expect(await texts(on).read()).toMatchObject({
+      html: 'so far',
+      state: 'failed',
+      error: 'Try again',
+    })
+    expect(on.errors).toEqual([])
+  })
+
+  test('D-08 a busy stream does not hold up another one', async () => {
+    const on = serve()
+    const other = textStream(on.hub, 'chat:2:answer')
+    const client = await connect(on.url + on.hub.address(['chat:2:answer'], { since: null }))
+    await client.until(() => client.lastEventId !== '')
+    const stop = new AbortController()
+    async function* busy() {
+      for (;;) {
+        yield 'x'
+        await Bun.sleep(0)
+      }
+    }
+    const piped = texts(on).pipe(busy(), { signal: stop.signal })
+    const ages: number[] = []
+    for (let n = 0; n < 20; n++) {
+      await Bun.sleep(25)
+      const from = performance.now()
+      const before = client.events.length
+      other.text(`${n}`)
+      await client.until(() => client.events.length > before)
+      ages.push(performance.now() - from)
+    }
+    stop.abort()
+    expect(await piped).toMatchObject({ outcome: 'stopped' })
+    // A window of its own would be 16 ms of waiting; the first after a pause goes at once.
+    expect(ages.sort((a, b) => a - b)[10]).toBeLessThan(16)
+  })
+
+  test.each(['handle', 'POST', 'signal', 'form'])(
+    'D-10 stopping by %s aborts the source within 50 ms',
+    async (way) => {
+      const on = serve()
+      const client = await reader(on)
+      const abort = new AbortController()
+      let abortedAt = 0
+      let isOver = false
+      async function* source(signal: AbortSignal) {
+        signal.addEventListener('abort', () => {
+          abortedAt = performance.now()
+        })
+        try {
+          for (let n = 0; ; n++) {
+            yield `${n} `
+            await Bun.sleep(5)
+          }
+        } finally {
+          isOver = true
+        }
+      }
+      const text = texts(on)
+      const piped = text.pipe(source, { signal: abort.signal })
+      await client.until(() => shown(client).text.length > 10)
+      const url = on.url + text.stopAddress()
+      const from = performance.now()
+      if (way === 'handle') text.stop()
+      else if (way === 'signal') abort.abort()
+      else {
+        const headers: Record<string, string> =
+          way === 'POST'
+            ? { 'hx-request': 'true' }
+            : { referer: `${on.url}//evil.example/page?x=1` }
+        const response = await fetch(url, { method: 'POST', headers, redirect: 'manual' })
+        expect(response.status).toBe(way === 'POST' ? 204 : 303)
+        expect(response.headers.get('location')).toBe(
+          way === 'POST' ? null : '/evil.example/page?x=1',
+        )
+      }
+      const { text: all, outcome } = await piped
+      expect(outcome).toBe('stopped')
+      expect(abortedAt - from).toBeWithin(0, 50)
+      await settled(() => isOver)
+      expect((await stands(client, 'stopped')).text).toBe(all)
+    },
+  )
+
+  test('D-10 a source that waits for ever is stopped too, and one that has ended is not', async () => {
+    const on = serve()
+    const text = texts(on)
+    async function* source() {
+      yield 'a'
+      await new Promise(() => {})
+    }
+    const piped = text.pipe(source())
+    await settled(async () => (await text.read()).html === 'a')
+    await text.stop()
+    expect((await piped).outcome).toBe('stopped')
+    await text.pipe(['b'])
+    await text.stop()
+    expect(await text.read()).toMatchObject({ html: 'ab', state: 'done' })
+  })
+
+  test('D-10 who may not stop it is refused', async () => {
+    const on = serve()
+    const text = texts(on)
+    const good = on.url + text.stopAddress()
+    const post = async (url: string, headers = {}) =>
+      (await fetch(url, { method: 'POST', headers })).status
+    expect(await post(good.replace('answer', 'other'))).toBe(403)
+    expect(await post(`${on.url}/stream/-/stop?topic=${topic}`)).toBe(403)
+    expect(await post(`${on.url}/stream/-/stop`)).toBe(400)
+    expect(await post(good, { 'sec-fetch-site': 'cross-site' })).toBe(403)
+    // An address to follow is none to stop with.
+    const follow = new URL(on.url + on.hub.address([topic]))
+    expect(await post(`${on.url}/stream/-/stop${follow.search}`)).toBe(403)
+    const got = await fetch(good)
+    expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST'])
+    expect(await post(good, { 'hx-request': 'true' })).toBe(204)
+  })
+})
+
+describe('whoever comes later', () => {
+  test('D-13 who comes in the middle gets the text so far as one event, and goes on at the same character', async () => {
+    const on = serve()
+    const first = await reader(on)
+    const all = tokens(400, 7)
+    const piped = texts(on).pipe(slowly(all, 1))
+    await first.until(() => shown(first).text.length > 300)
+    const { html, cursor } = await texts(on).read()
+    const [later, returning, exact] = await Promise.all([
+      reader(on),
+      reader(on, { lastEventId: first.events[3]?.id ?? '' }),
+      reader(on, { since: cursor }),
+    ])
+    await piped
+    for (const client of [first, later, returning]) {
+      expect((await stands(client, 'done')).text).toBe(all.join(''))
+    }
+    expect(shown(later).log.slice(0, 2)).toEqual(['active', 'whole'])
+    expect(shown(returning).log).toContain('whole')
+    // Whoever has a page that was made of it gets what came after, or all of it again.
+    await stands(exact, 'done')
+    const end = shown(exact)
+    expect(end.log.includes('whole') ? end.text : unescapeText(html) + end.text).toBe(all.join(''))
+    const after = await reader(on)
+    expect((await stands(after, 'done')).text).toBe(all.join(''))
+    expect(after.events.filter(({ name }) => name === topic)).toHaveLength(1)
+  })
+
+  test('D-13 a reader that has exactly what is there is sent nothing again', async () => {
+    const on = serve()
+    const text = texts(on)
+    await text.pipe(['a', 'b'])
+    const { cursor } = await text.read()
+    const client = await reader(on, { since: cursor })
+    text.text('c')
+    await text.done()
+    await stands(client, 'done')
+    expect(shown(client).log).toEqual(['active', 'text', 'done'])
+    expect(shown(client).text).toBe('c')
+  })
+
+  test.each(['sqlite', 'memory'])(
+    'D-13 in the log of %s a text of 20,000 pieces becomes few',
+    async (log) => {
+      const on = serve(log === 'memory' ? { log: memoryLog() } : { database: temporary() })
+      const text = textStream(on.hub, topic, { window: 0 })
+      const all = Array.from({ length: 20_000 }, (_, n) => `${n} `)
+      text.start()
+      for (const [n, token] of all.entries()) {
+        text.text(token)
+        text.flush()
+        if (n % 100 === 0) await Bun.sleep(0)
+      }
+      await text.done()
+      const kept = await on.hub.log.last(text.topic, 100_000)
+      expect(kept).toHaveLength(1)
+      expect((await text.read()).html).toBe(all.join(''))
+    },
+  )
+
+  test('D-13 a text survives the process, and a block that was left open is closed by what comes after', async () => {
+    const database = temporary()
+    const format = () => ({
+      push: (text: string) => ({ closed: '', open: `<p class="hw-grows">${text}</p>` }),
+      end: () => '<p>closed</p>',
+    })
+    const before = new Hub({ database, secret: 'x' })
+    const text = textStream(before, topic, { format })
+    text.text('open')
+    text.flush()
+    await settled(async () => (await text.read()).html.includes('open'))
+    before.close()
+    const after = serve({ database, secret: 'x' })
+    const again = textStream(after.hub, topic, { format })
+    expect((await again.read()).html).toBe(
+      '<div class="hw-open"><p class="hw-grows">open</p></div>',
+    )
+    await again.error('The server was restarted')
+    expect(await again.read()).toMatchObject({ state: 'failed', error: 'The server was restarted' })
+    again.text('more')
+    await again.done()
+    expect((await again.read()).html).toBe('<p class="hw-grows">open</p><p>closed</p>')
+  })
+
+  test('D-13 readers at another process of the same file have it too, and stop it', async () => {
+    const database = temporary()
+    const [here, there] = [serve({ database }), serve({ database })]
+    const client = await reader(there)
+    const all = tokens(300, 3)
+    const piped = texts(here).pipe(slowly(all, 2))
+    await client.until(() => shown(client).text.length > 100)
+    const late = await reader(there)
+    await textStream(there.hub, topic).stop()
+    const { text, outcome } = await piped
+    expect(outcome).toBe('stopped')
+    expect((await stands(client, 'stopped')).text).toBe(text)
+    expect((await stands(late, 'stopped')).text).toBe(text)
+  })
+
+  test('D-09 cut at random bytes 200 times, the text is the source, byte for byte', async () => {
+    const on = serve({ limits: { retry: 1 } })
+    const all = tokens(4_000, 11)
+    const whole = all.join('')
+    const piped = texts(on).pipe(slowly(all, 1))
+    const page = new Shown()
+    let cursor: string | undefined
+    let cuts = 0
+    let seed = 5
+    while (cuts < 200) {
+      const address = on.hub.address([topic], { since: null })
+      const client = await connect(on.url + address, { lastEventId: cursor })
+      // The next cut is somewhere in the next bytes: within a piece, a snapshot, or an id.
+      seed = (seed * 1_103_515_245 + 12_345) & 0x7fffffff
+      const bytes = 60 + (seed % 3_000)
+      const received = new EventStream()
+      const full = () => Buffer.byteLength(client.raw) >= bytes
+      await client
+        .until(() => full() || client.ended || page.state === 'done', 1_000)
+        .catch(() => {})
+      client.cut()
+      received.push(Buffer.from(client.raw).subarray(0, bytes))
+      for (const { name, data } of received.events) if (name === topic) page.take(data)
+      cursor = received.lastEventId || cursor
+      expect(whole.startsWith(page.text)).toBe(true)
+      cuts++
+    }
+    await piped
+    const last = await reader(on, cursor === undefined ? {} : { lastEventId: cursor })
+    const isOver = () => {
+      const end = new Shown()
+      Object.assign(end, { text: page.text, state: page.state })
+      for (const { name, data } of last.events) if (name === topic) end.take(data)
+      return end.state === 'done' && end.text === whole
+    }
+    await last.until(isOver)
+    expect(cuts).toBe(200)
+  })
+
+  test('D-11 the work for a text grows as the text does', async () => {
+    const on = serve({ database: temporary() })
+    const cost = async (count: number, name: string) => {
+      const text = textStream(on.hub, name, { window: 0 })
+      text.start()
+      const from = process.cpuUsage()
+      for (let n = 0; n < count; n++) {
+        text.text('token ')
+        text.flush()
+        if (n % 50 === 49) await Bun.sleep(0)
+      }
+      await text.done()
+      const { user, system } = process.cpuUsage(from)
+      return user + system
+    }
+    await cost(2_000, 'warm:0')
+    const middle = async (count: number) => {
+      const costs: number[] = []
+      for (let n = 0; n < 3; n++) costs.push(await cost(count, `t:${count}:${n}`))
+      return costs.sort((a, b) => a - b)[1] as number
+    }
+    const [once, fourfold] = [await middle(5_000), await middle(20_000)]
+    // Quadratic work would be sixteen times as much.
+    expect(fourfold / once).toBeLessThan(8)
+  })
+
+  test('the end closes those who follow nothing else, and who comes later gets all of it and the end', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = texts(on)
+    text.text('all')
+    await text.end()
+    await client.until(() => client.ended)
+    expect(shown(client)).toMatchObject({ text: 'all', state: 'done' })
+    const later = await connect(on.url + on.hub.address([topic], { since: null }))
+    await later.until(() => later.ended)
+    expect(shown(later)).toMatchObject({ text: 'all', state: 'done' })
+    expect(later.events.at(-1)?.name).toBe('done')
+  })
+})
+
+describe('misuse', () => {
+  test('says what is expected', async () => {
+    const on = serve()
+    on.hub.topic('state:*', { kind: 'state' })
+    const text = texts(on)
+    expect(() => textStream(on.hub, 'a:*')).toThrow(TypeError)
+    expect(() => textStream(on.hub, 'state:1')).toThrow('kind log')
+    expect(() => textStream(on.hub, 'x', { window: -1 })).toThrow('window')
+    expect(() => textStream(on.hub, 'y', { mode: 'up' as 'append' })).toThrow(
+      'append, replace or prepend',
+    )
+    expect(() => text.text('a', { mode: 'up' as 'append' })).toThrow('append, replace or prepend')
+    expect(() => text.insert('a', { at: 'end' as 'append' })).toThrow('append or prepend')
+    expect(() => text.insert(Promise.resolve('') as unknown as string)).toThrow('await it first')
+    expect(() => text.delete('a >>> b')).toThrow('simple CSS selector')
+    expect(() => text.text('x'.repeat(on.hub.limits.event + 1))).toThrow('limits.event')
+    const format = () => ({ push: () => ({ closed: '' }), end: () => '' })
+    expect(() => textStream(on.hub, 'z', { format }).text('a', { mode: 'prepend' })).toThrow(
+      'format',
+    )
+  })
+
+  test('a source that gives too much fails, with what was received kept', async () => {
+    const on = serve({ limits: { event: 10_000 } })
+    const text = texts(on)
+    let isOver = false
+    async function* source() {
+      try {
+        for (;;) yield 'x'.repeat(1_000)
+      } finally {
+        isOver = true
+      }
+    }
+    const { outcome, error } = await text.pipe(source())
+    expect(outcome).toBe('failed')
+    expect(String(error)).toContain('limits.event')
+    expect(isOver).toBe(true)
+    expect((await text.read()).html.length).toBeWithin(5_000, 10_001)
+  })
+
+  test('a hub that closes stops what is piped, and nobody hears of it', async () => {
+    const on = serve()
+    let isOver = false
+    async function* source(signal: AbortSignal) {
+      try {
+        while (!signal.aborted) {
+          yield 'x'
+          await Bun.sleep(1)
+        }
+      } finally {
+        isOver = true
+      }
+    }
+    const piped = texts(on).pipe(source)
+    await settled(async () => (await texts(on).read()).html.length > 3)
+    on.hub.close()
+    expect((await piped).outcome).toBe('stopped')
+    await settled(() => isOver)
+    expect(on.errors).toEqual([])
+  })
+
+  test('beside a manager’s streams it keeps its order', async () => {
+    const on = serve()
+    const jobs = new MultiStreamManager<{ id: string }>(on.hub, {
+      name: 'job',
+      getEntity: (id) => ({ id }),
+    }).register({
+      name: 'state',
+      kind: 'log',
+      render: ({ id }) => `<i>${id}</i>`,
+    })
+    const address = on.hub.address([topic, 'job:1:state'], { since: null })
+    const client = await connect(on.url + address)
+    await client.until(() => client.lastEventId !== '')
+    const text = texts(on)
+    text.text('a')
+    text.flush()
+    jobs.publish('1', 'state', { id: '1' })
+    await text.done()
+    await client.until(() => shown(client).state === 'done')
+    expect(client.events.map(({ name }) => name)).toEqual([topic, topic, 'job:1:state', topic])
+  })
+})
