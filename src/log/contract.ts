@@ -123,7 +123,8 @@ export interface Log {
   /** Has all pieces of a topic's text up to a number replaced by one with that number, which sets the whole. */
   compact(topic: Topic, upTo: number, data: string): Awaitable<void>
   /**
-   * Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds.
+   * Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds. Of a text
+   * all pieces go together, when its newest is too old.
    *
    * @param most events to give up at a time @default any number
    * @returns whether it was as many, so that there may be more

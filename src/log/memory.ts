@@ -124,11 +124,14 @@ class MemoryLog implements Log {
     const now = Date.now()
     this.#forgetSignals(now - signalAge)
     const shelf = this.#shelf(topic)
-    const logs = shelf.events.filter((event) => event.kind === 'log')
+    const logs = shelf.events.filter(({ kind, form }) => kind === 'log' && form !== 'text')
     const given = logs.filter((event, i) => i < logs.length - count || event.at < now - age)
+    // All pieces or none: each means something only after those before it.
+    const pieces = shelf.events.filter(({ form }) => form === 'text')
+    if ((pieces.at(-1)?.at ?? now) < now - age) given.push(...pieces)
     for (const event of given) {
       if (event.key !== null) shelf.keys.delete(event.key)
-      shelf.floor = event.seq
+      shelf.floor = Math.max(shelf.floor, event.seq)
     }
     const gone = new Set(given)
     const mark = shelf.keys.get(endKey)

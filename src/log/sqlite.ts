@@ -429,17 +429,19 @@ class SqliteLog implements Log {
         // Of the aged only the oldest are looked at: in a topic that has grown by much it would take long.
         `select max(seq) as seq from (
            select seq from (
-             select seq from hw_event where topic = ? and kind = 'log'
+             select seq from hw_event where topic = ? and kind = 'log' and form <> 'text'
              order by seq desc limit 1 offset ?
            )
            union all
            select max(seq) from (
-             select seq, at from hw_event where topic = ? and kind = 'log' order by seq limit ?
+             select seq, at from hw_event where topic = ? and kind = 'log' and form <> 'text'
+             order by seq limit ?
            ) where at < ?
          )`,
       )
       .get(topic, count, topic, Number.isFinite(most) ? most : -1, now - age) ?? { seq: null }
     const gone = seq === null ? 0 : this.#giveUp(topic, seq, most)
+    this.#giveUpText(topic, now - age)
     // Else the number of the newest would be given out again.
     if ((this.#taken.get()?.seq ?? 0) < before) {
       this.#client.query('insert or ignore into hw_gap values (?, ?)').run(before, before)
@@ -452,26 +454,44 @@ class SqliteLog implements Log {
     const last = Number.isFinite(most)
       ? this.#client
           .query<{ seq: number }, [string, number]>(
-            `select seq from hw_event where topic = ? and kind = 'log'
+            `select seq from hw_event where topic = ? and kind = 'log' and form <> 'text'
              order by seq limit 1 offset ?`,
           )
           .get(topic, most - 1)?.seq
       : undefined
     const seq = Math.min(upTo, last ?? upTo)
     const { changes } = this.#client
-      .query("delete from hw_event where topic = ? and kind = 'log' and seq <= ?")
+      .query(
+        "delete from hw_event where topic = ? and kind = 'log' and form <> 'text' and seq <= ?",
+      )
       .run(topic, seq)
     // Else an end that was followed by other events would be the newest again.
     this.#client
       .query('delete from hw_event where topic = ? and key = ? and seq < ?')
       .run(topic, endKey, seq)
+    this.#raiseFloor(topic, seq)
+    return changes
+  }
+
+  /** All pieces or none: each means something only after those before it. */
+  #giveUpText(topic: Topic, before: number): void {
+    const newest = this.#client
+      .query<{ seq: number; at: number }, [string]>(
+        "select seq, at from hw_event where topic = ? and form = 'text' order by seq desc limit 1",
+      )
+      .get(topic)
+    if (!newest || newest.at >= before) return
+    this.#client.query("delete from hw_event where topic = ? and form = 'text'").run(topic)
+    this.#raiseFloor(topic, newest.seq)
+  }
+
+  #raiseFloor(topic: Topic, seq: number): void {
     this.#client
       .query(
         `insert into hw_floor values (?, ?)
          on conflict do update set seq = max(seq, excluded.seq)`,
       )
       .run(topic, seq)
-    return changes
   }
 
   /** What this process appended is told from memory, unless another process appended in between. */

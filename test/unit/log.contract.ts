@@ -307,6 +307,19 @@ export function contract(name: string, make: () => Place): void {
       expect((await log.append([piece('5')]))[0]?.seq).toBeGreaterThan(places[6]?.seq as number)
     })
 
+    test('gives up all pieces of a text when its newest is too old, and none before', async () => {
+      const log = open(make().log)
+      const old = { form: 'text', at: Date.now() - 10_000 } as const
+      const names = ['a', 'b']
+      const pieces = names.flatMap((topic) => many(20, topic).map((one) => ({ ...one, ...old })))
+      await log.append([...pieces, entry('log a new', { form: 'text' }), ...many(5)])
+      for (const topic of names) await log.trim(asTopic(topic), { count: 3, age: 5_000 })
+      const kept = [...many(20).map(({ data }) => data), 'new', '3', '4', '5']
+      expect(datas(await log.last(asTopic('a'), 99))).toEqual(kept)
+      expect(await log.last(asTopic('b'), 99)).toEqual([])
+      expect(await log.trimmed([asTopic('b')], 0)).toEqual([asTopic('b')])
+    })
+
     test('gives up signals over ten seconds of every topic, and nothing beside them', async () => {
       const log = open(make().log)
       const old = { at: Date.now() - 11_000, key: 'k' }
