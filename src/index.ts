@@ -29,10 +29,10 @@ export {
   type Piped,
   type TextContent,
   type TextOptions,
-  type TextSource,
   TextStream,
   textStream,
 } from './text'
+export type { TextSource } from './text-source'
 export type { TextMode, TextState } from './text-wire'
 export { topic } from './topic'
 export type { EventId } from './wire'

@@ -8,6 +8,7 @@
 import type { Blocks, Format } from './format'
 import type { Html } from './html'
 import type { Hub } from './hub'
+import { readUntil, type TextSource } from './text-source'
 import {
   changePiece,
   closePiece,
@@ -23,6 +24,7 @@ import {
 } from './text-wire'
 import { TextWriter } from './text-writer'
 import { asTopic, type Topic } from './topic'
+import { flushAfter, forgetFlush } from './windows'
 import type { EventId } from './wire'
 
 /** What a text may differ in. */
@@ -36,12 +38,6 @@ export interface TextOptions {
   /** What viewers are told of an error. @default its message */
   describe?: ((error: unknown) => string) | undefined
 }
-
-/** Where text comes from: iterated at once, or when its function is told how it is stopped. */
-export type TextSource =
-  | AsyncIterable<string>
-  | Iterable<string>
-  | ((signal: AbortSignal) => AsyncIterable<string> | Promise<AsyncIterable<string>>)
 
 /** How piping went. */
 export interface Piped {
@@ -110,11 +106,13 @@ export class TextStream {
   #state: TextState | undefined
   #waiting: Waiting[] = []
   #flushedAt = Number.NEGATIVE_INFINITY
-  #timer: Timer | undefined
+  #isPlanned = false
   /** Whether it is known that no block is open but its own. */
   #isKnown = false
   /** What makes HTML of the running text; nothing until there is some. */
   #blocks: Blocks | undefined
+  /** What of it was not kept. */
+  #fault: { error: unknown } | undefined
   /** The first half of a character that was cut in two. */
   #half = ''
 
@@ -162,7 +160,7 @@ export class TextStream {
   /** Begins: it is marked as active, and an error goes. What it shows stays. */
   start(): Promise<void> {
     this.flush()
-    return this.#begin()
+    return this.#write(this.#activate())
   }
 
   /**
@@ -265,7 +263,7 @@ export class TextStream {
     try {
       await this.start()
       let from = performance.now()
-      for await (const chunk of until(own.signal, source)) {
+      for await (const chunk of readUntil(own.signal, source)) {
         text += chunk
         this.text(chunk)
         if (performance.now() - from < pace) continue
@@ -311,14 +309,14 @@ export class TextStream {
 
   /** Sends what waits. */
   flush(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    forgetFlush(this)
+    this.#isPlanned = false
     if (this.#waiting.length === 0) return
     this.#flushedAt = performance.now()
-    if (this.#state !== 'active') this.#begin().catch(() => {})
+    if (this.#state !== 'active') this.#tell(this.#activate())
     for (const { mode, text } of this.#waiting.splice(0)) {
       if (mode === 'replace') this.#clear()
-      for (const part of parts(text)) this.#send(part, mode)
+      for (const part of parts(text, this.hub.limits.event)) this.#send(part, mode)
     }
   }
 
@@ -329,7 +327,12 @@ export class TextStream {
     const isFirst = this.#blocks === undefined
     if (!this.#isKnown) this.#closeLeft()
     this.#blocks ??= this.format()
-    this.#tell(changePiece(this.topic, this.#blocks.push(text), isFirst))
+    try {
+      this.#tell(changePiece(this.topic, this.#blocks.push(text), isFirst))
+    } catch (error) {
+      this.hub.report(error, this.topic)
+      this.#fault ??= { error }
+    }
   }
 
   /** Without the first half of a character, which waits for the other. */
@@ -349,14 +352,15 @@ export class TextStream {
   #clear(): void {
     this.#isKnown = true
     this.#blocks = undefined
-    this.#write(textPiece(this.topic, '', 'replace'), { isAll: true }).catch(() => {})
+    this.#tell(textPiece(this.topic, '', 'replace'), { isAll: true })
   }
 
-  /** The first of a pause at the end of this task, others at the end of their window. */
+  /** The first after a pause in the next turn, others at the end of their window. */
   #plan(): void {
-    if (this.#timer) return
+    if (this.#isPlanned) return
+    this.#isPlanned = true
     const left = this.#flushedAt + this.#window - performance.now()
-    this.#timer = setTimeout(() => this.flush(), Math.max(0, left))
+    flushAfter(this, Math.max(0, left))
   }
 
   /** Sends all text, and what its format still held back. */
@@ -377,56 +381,34 @@ export class TextStream {
     this.#waiting = []
     this.#half = ''
     this.#blocks = undefined
+    this.#isKnown = true
   }
 
-  #begin(): Promise<void> {
+  #activate(): Html {
     this.#state = 'active'
-    return this.#write(statePiece(this.topic, 'active'))
+    return statePiece(this.topic, 'active')
   }
 
   #stand(state: TextState, error?: string): Promise<void> {
     this.#settle()
     this.#state = state
-    return this.#write(statePiece(this.topic, state, error), { isLast: true })
+    return this.#write(statePiece(this.topic, state, error), { isLast: true }).then(() => {
+      const fault = this.#fault
+      this.#fault = undefined
+      if (fault) throw fault.error
+    })
   }
 
-  /** What failed is told of by the writer. */
-  #tell(piece: Html): void {
-    if (piece !== '') this.#write(piece).catch(() => {})
+  /** What fails is reported, and thrown by what says how the text stands next. */
+  #tell(piece: Html, options?: { isAll: boolean }): void {
+    if (piece === '') return
+    this.#write(piece, options).catch((error) => {
+      this.#fault ??= { error }
+    })
   }
 
   #write(piece: Html, options?: { isAll?: boolean; isLast?: boolean }): Promise<void> {
     return this.#writer.write(piece, options)
-  }
-}
-
-/** What a source gives until it is to stop; it is told, and not waited for. */
-async function* until(signal: AbortSignal, source: TextSource): AsyncGenerator<string> {
-  const aborted = new Promise<'aborted'>((resolve) => {
-    signal.addEventListener('abort', () => resolve('aborted'))
-    if (signal.aborted) resolve('aborted')
-  })
-  const begun = Promise.resolve(typeof source === 'function' ? source(signal) : source)
-  begun.catch(() => {})
-  const ready = await Promise.race([begun, aborted])
-  if (ready === 'aborted') return
-  const iterator =
-    Symbol.asyncIterator in ready ? ready[Symbol.asyncIterator]() : ready[Symbol.iterator]()
-  let isOver = false
-  try {
-    while (!signal.aborted) {
-      const given = Promise.resolve(iterator.next())
-      // Nobody looks at it once it is to stop.
-      given.catch(() => {})
-      isOver = true
-      const next = await Promise.race([given, aborted])
-      if (next !== 'aborted' && next.done) return
-      isOver = false
-      if (next !== 'aborted') yield next.value
-    }
-  } finally {
-    // One that waits for its next item hears of it when that comes.
-    if (!isOver) Promise.resolve(iterator.return?.()).catch(() => {})
   }
 }
 
@@ -439,13 +421,20 @@ function lengthOf(waiting: readonly Waiting[]): number {
 
 /** Characters of a piece at the most. */
 const longest = 64 * 1024
+/** Bytes that a character may take when it is escaped. */
+const widest = 6
 
-/** A long text in parts, none of which ends in half a character. */
-function parts(text: string): string[] {
-  if (text.length <= longest) return [text]
+/**
+ * A long text in parts, none of which ends in half a character.
+ *
+ * @param limit bytes that a part may have at the most
+ */
+function parts(text: string, limit: number): string[] {
+  const most = Math.max(2, Math.min(longest, Math.floor(limit / widest) - 500))
+  if (text.length <= most) return [text]
   const found: string[] = []
   for (let at = 0; at < text.length; ) {
-    let to = Math.min(at + longest, text.length)
+    let to = Math.min(at + most, text.length)
     if (to < text.length && endsInHalf(text.slice(to - 1, to))) to--
     found.push(text.slice(at, to))
     at = to
