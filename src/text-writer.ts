@@ -54,11 +54,11 @@ export class TextWriter {
     const entry = { topic: this.#topic, kind: 'log', form: 'text', key: null } as const
     try {
       await this.#hub.append(entry, piece)
-      if (isLast || this.#isDue()) await this.#compact()
     } catch (error) {
-      if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
+      this.#report(error)
       throw error
     }
+    if (isLast || this.#isDue()) this.#compact().catch((error) => this.#report(error))
   }
 
   /** The text as it stands, and the cursor that goes with exactly that. */
@@ -77,6 +77,10 @@ export class TextWriter {
     return pieces instanceof Promise ? undefined : wholeOf(pieces).open
   }
 
+  #report(error: unknown): void {
+    if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
+  }
+
   #isDue(): boolean {
     if (this.#isCompacting) return false
     if (this.#pieces >= most || this.#length >= 4 * Math.max(this.#base, little)) return true
@@ -84,7 +88,7 @@ export class TextWriter {
   }
 
   async #compact(): Promise<void> {
-    if (this.#isCompacting) return
+    if (this.#isCompacting || this.#hub.isClosed) return
     this.#isCompacting = true
     try {
       const { log } = this.#hub

@@ -24,7 +24,7 @@ import {
 } from './text-wire'
 import { TextWriter } from './text-writer'
 import { asTopic, type Topic } from './topic'
-import { flushAfter, forgetFlush } from './windows'
+import { flushAt, forgetFlush } from './windows'
 import type { EventId } from './wire'
 
 /** What a text may differ in. */
@@ -106,7 +106,8 @@ export class TextStream {
   #state: TextState | undefined
   #waiting: Waiting[] = []
   #flushedAt = Number.NEGATIVE_INFINITY
-  #isPlanned = false
+  /** When what waits is to be sent. */
+  #due = Number.POSITIVE_INFINITY
   /** Whether it is known that no block is open but its own. */
   #isKnown = false
   /** What makes HTML of the running text; nothing until there is some. */
@@ -262,15 +263,13 @@ export class TextStream {
     let text = ''
     try {
       await this.start()
-      let from = performance.now()
       for await (const chunk of readUntil(own.signal, source)) {
         text += chunk
         this.text(chunk)
-        if (performance.now() - from < pace) continue
-        // A source that is never waited for would let nobody else have a turn.
+        // A source that is never waited for lets nobody else have a turn.
+        if (performance.now() < this.#due + pace) continue
         this.flush()
         await Bun.sleep(0)
-        from = performance.now()
       }
       const outcome = own.signal.aborted ? 'stopped' : 'done'
       await this.#stand(outcome)
@@ -310,7 +309,7 @@ export class TextStream {
   /** Sends what waits. */
   flush(): void {
     forgetFlush(this)
-    this.#isPlanned = false
+    this.#due = Number.POSITIVE_INFINITY
     if (this.#waiting.length === 0) return
     this.#flushedAt = performance.now()
     if (this.#state !== 'active') this.#tell(this.#activate())
@@ -357,10 +356,9 @@ export class TextStream {
 
   /** The first after a pause in the next turn, others at the end of their window. */
   #plan(): void {
-    if (this.#isPlanned) return
-    this.#isPlanned = true
-    const left = this.#flushedAt + this.#window - performance.now()
-    flushAfter(this, Math.max(0, left))
+    if (Number.isFinite(this.#due)) return
+    this.#due = Math.max(performance.now(), this.#flushedAt + this.#window)
+    flushAt(this, this.#due)
   }
 
   /** Sends all text, and what its format still held back. */
@@ -412,7 +410,7 @@ export class TextStream {
   }
 }
 
-/** For how long a source may be read in one turn, in milliseconds. */
+/** By how much what is due may be late, in milliseconds. */
 const pace = 16
 
 function lengthOf(waiting: readonly Waiting[]): number {

@@ -3,19 +3,19 @@ export interface Flushed {
   flush(): void
 }
 
-/** Windows that end so soon after another are ended with it, in milliseconds. */
-const near = 2
+/** How long after some windows have ended others do not, in milliseconds: they end together. */
+const pause = 4
 
 const ends = new Map<Flushed, number>()
 let timer: Timer | undefined
 let next = Number.POSITIVE_INFINITY
+let flushedAt = Number.NEGATIVE_INFINITY
 
 /**
- * Has something flushed after so many milliseconds, once. Whatever is due then is flushed in one turn, so that the
+ * Has something flushed at a point of time, in that of `performance.now`, once. Whatever is due then is flushed in one turn, so that the
  * tokens of a hundred streams are one transaction.
  */
-export function flushAfter(one: Flushed, delay: number): void {
-  const end = performance.now() + delay
+export function flushAt(one: Flushed, end: number): void {
   ends.set(one, end)
   if (end < next) wait(end)
 }
@@ -28,11 +28,13 @@ export function forgetFlush(one: Flushed): void {
 function wait(end: number): void {
   clearTimeout(timer)
   next = end
-  timer = setTimeout(flush, Math.max(0, end - performance.now()))
+  const at = Math.max(end, flushedAt + pause)
+  timer = setTimeout(flush, Math.max(0, at - performance.now()))
 }
 
 function flush(): void {
-  const now = performance.now() + near
+  const now = performance.now()
+  flushedAt = now
   next = Number.POSITIVE_INFINITY
   let earliest = Number.POSITIVE_INFINITY
   for (const [one, end] of ends) {
