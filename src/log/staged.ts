@@ -98,16 +98,21 @@ export class Staged {
   #write(tx: Tx, entry: Entry): Appended {
     const { topic, kind } = entry
     const key = keyOf(entry)
-    if (key !== null) {
+    if (key !== null && kind === 'log') {
       const own = and(eq(event.topic, topic), eq(event.key, key))
       const kept = tx.select({ seq: event.seq }).from(event).where(own).get()
-      if (kept && kind === 'log') return { seq: kept.seq, fresh: false }
-      if (kept) tx.delete(event).where(own).run()
+      if (kept) return { seq: kept.seq, fresh: false }
     }
     const seq = sql<number>`(${sql.raw(this.#next)}) + 1`
     const { seq: place } = tx
       .insert(event)
       .values({ ...entry, key, seq })
+      // In its place, and not after a deletion: of the newest event the number would be given out again.
+      .onConflictDoUpdate({
+        target: [event.topic, event.key],
+        targetWhere: sql`${event.key} is not null`,
+        set: { ...entry, audience: entry.audience ?? null, seq: sql`excluded.seq` },
+      })
       .returning({ seq: event.seq })
       .get()
     return { seq: place, fresh: true }

@@ -154,6 +154,21 @@ describe('H-14 publish in a transaction', () => {
     expect(datas(client).filter((data) => data !== 'old')).toEqual(['new', 'now'])
   })
 
+  test('H-14 a state that is the newest event of all gets a new number each time, and viewers each value', async () => {
+    const { hub, url } = site()
+    const client = await connect(`${url}/stream?topic=cell:1`)
+    const ids: unknown[] = []
+    for (let n = 1; n <= 4; n++) {
+      const publish = (tx: never) =>
+        hub.publish('cell:1', `<b>${n}</b>`, { tx, except: n === 1 ? 'x' : undefined })
+      ids.push(await hub.db.transaction((tx) => publish(tx as never)))
+      await client.until(() => client.events.at(-1)?.data === `<b>${n}</b>`)
+    }
+    expect(new Set(ids).size).toBe(4)
+    expect(client.events.map(({ id }) => id)).toEqual(ids as string[])
+    expect((await hub.log.last('cell:1' as never, 9))[0]?.audience ?? null).toBeNull()
+  })
+
   test('H-14 a transaction that is held open over an await keeps nobody else from publishing for good', async () => {
     const { hub, url } = site()
     const client = await connect(`${url}/stream?topic=room:1`)
