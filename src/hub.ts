@@ -18,6 +18,7 @@ import { Door, type Endpoint, stopPath } from './door'
 import { readHistory } from './history'
 import { isolate } from './hooks'
 import { closeOnReload } from './hot'
+import type { Html } from './html'
 import { type Limits, limitsOf } from './limits'
 import type { Kind, Log, Tx } from './log'
 import { endKey } from './log/contract'
@@ -40,10 +41,16 @@ import { printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
 import { type Access, Revocation, revocations } from './revocation'
-import { Patch } from './swap'
+import { Patch, swap } from './swap'
 import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
 import { type EventId, eventId } from './wire'
+
+/** What {@link Hub.push} pushes: a component, which stands on a floor above. */
+export interface Pushable {
+  readonly topic: Topic
+  pushTo(hub: Hub): Promise<EventId | undefined>
+}
 
 /** The engine of one process. */
 export class Hub {
@@ -220,6 +227,27 @@ export class Hub {
       }
     }
     return this.#within(tx, this.#destination(topic, options), content)
+  }
+
+  /**
+   * Renders a component again and publishes it, to whoever shows it at whatever process. Who pushes while it is being
+   * rendered shares the next render, so that what is published last is never older than the last push.
+   *
+   * Of trusted HTML each root takes the place of the element with its id, on every page that is connected; it is not kept.
+   *
+   * @throws TypeError for a component of another hub and within its own render, what the render throws, and what
+   * {@link publish} throws.
+   * @example await hub.push(board)
+   */
+  push(component: Pushable | Html | Promise<Html>): Promise<EventId | undefined> {
+    if (typeof component === 'string' || component instanceof Promise)
+      return this.#pushHtml(component)
+    if (this.#closed) return Promise.reject(closedFor(component.topic))
+    return component.pushTo(this)
+  }
+
+  async #pushHtml(html: Html | Promise<Html>): Promise<undefined> {
+    await this.broadcast('**', swap.replace(await html))
   }
 
   #destination(topic: string, options: PublishOptions): Destination {
