@@ -23,6 +23,17 @@ const places = [
 
 const names = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable']
 
+/** For a Chromium that is alone with its test: it asks nobody for anything. */
+export const chromiumFlags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+]
+
 /**
  * Brings `node_modules` to what `bun.lock` says. When it is there already this takes 10 ms and no network, so
  * Bun's own check is the judge of what is stale.
@@ -64,6 +75,13 @@ export function findChromium(): string | undefined {
   return (
     places.find(existsSync) ?? names.map((name) => Bun.which(name)).find((path) => path !== null)
   )
+}
+
+/** As {@link findChromium}. @throws Error when there is none. */
+export function chromiumPath(): string {
+  const path = findChromium()
+  if (!path) throw new Error('No Chromium found: install it, or set CHROMIUM to its path')
+  return path
 }
 
 function installChromium(): boolean {

@@ -5,6 +5,9 @@
  * - Files under `test/` run alone: `test/socket/hub.test.ts`.
  * - Everything else goes to `bun test`: `--only unit -t C-03`.
  *
+ * Tests in the browser take the longest and mostly wait: they run in two halves, beside each other and the other suites.
+ * What they say stands in the order of the suites all the same: each is heard when those before it are over.
+ *
  * Counted are the summaries of `bun test`, not its JUnit report: the report leaves out a file that fails to
  * load. A check is one test. A suite that ends without a summary, with no test, or with an exit code that its
  * counts do not explain has one failure more.
@@ -20,10 +23,15 @@ interface Counts {
 interface Suite {
   name: string
   group: string
+  /** Suites of one lane run one after the other, beside those of the others. */
+  lane: string
   /** Words after `bun`. */
   command: string[]
   counts(output: string, exitCode: number | null): Counts
 }
+
+/** Says words, once those of the suites before it are said. */
+type Say = (to: Bun.BunFile, words: string | Uint8Array) => void
 
 /** For all suites, in milliseconds: one that hangs must not hide the total of the others. */
 const limit = 14 * 60_000
@@ -38,14 +46,18 @@ const suites = [
   check('lint', ['node_modules/@biomejs/biome/bin/biome', 'check']),
   // A scan that crashes exits with 0, so its last words are asked for.
   check('xss-scan', ['node_modules/@kitajs/ts-html-plugin/dist/cli.js', ...tsx()], 'No XSS vuln'),
-  ...['unit', 'socket', 'browser', 'pack'].map(tests),
+  tests('unit'),
+  tests('socket'),
+  ...browserTests(),
+  tests('pack'),
 ].filter(wanted)
 if (suites.length === 0) refuse(`Expected --only check, unit, socket, browser or pack, got ${only}`)
 
-let running: Bun.Subprocess | undefined
+const running = new Set<Bun.Subprocess>()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.on(signal, () => {
-    running?.kill(signal)
+    // At SIGTERM Playwright would end its browser only.
+    for (const child of running) child.kill('SIGINT')
     process.exit(1)
   })
 }
@@ -54,7 +66,7 @@ const total: Counts = { passed: 0, failed: 0, skipped: 0 }
 const lines: string[] = []
 try {
   ensureDependencies()
-  for (const suite of suites) await report(suite)
+  await runAll()
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   total.failed++
@@ -81,7 +93,7 @@ function refuse(message: string): never {
 
 function wanted({ name, group }: Suite): boolean {
   if (only) return only === name || only === group
-  return files.length === 0 || files.some((file) => file.startsWith(`test/${name}`))
+  return files.length === 0 || filesOf(group).length > 0
 }
 
 function tsx(): string[] {
@@ -94,14 +106,31 @@ function check(name: string, command: string[], proof = ''): Suite {
     const passed = Number(exitCode === 0 && output.includes(proof))
     return { passed, failed: 1 - passed, skipped: 0 }
   }
-  return { name, group: 'check', command, counts }
+  return { name, group: 'check', lane: 'other', command, counts }
 }
 
-function tests(name: string): Suite {
-  const own = files.filter((file) => file.startsWith(`test/${name}`))
-  const paths = own.length > 0 ? own : [`test/${name}`]
+function tests(name: string, { group = name, lane = 'other', paths = filesOf(group) } = {}): Suite {
+  if (paths.length === 0) paths = [`test/${group}`]
   const command = ['test', ...paths.map((path) => `./${path}`), ...words]
-  return { name, group: 'test', command, counts: summary }
+  return { name, group, lane, command, counts: summary }
+}
+
+/** In two halves, each with a browser of its own; what is looked for by its name may stand in one of them only. */
+function browserTests(): Suite[] {
+  const group = 'browser'
+  const glob = new Bun.Glob(`test/${group}/*.test.{ts,tsx}`)
+  const named = filesOf(group)
+  const all = named.length > 0 ? named : [...glob.scanSync({ cwd: root })].sort()
+  if (words.length > 0 || all.length === 1) return [tests(group, { lane: group, paths: all })]
+  return [1, 2].map((half) => {
+    const name = `${group} ${half}`
+    return tests(name, { group, lane: name, paths: all.filter((_, i) => i % 2 === half - 1) })
+  })
+}
+
+/** Of those that are to run alone. */
+function filesOf(group: string): string[] {
+  return files.filter((file) => file.startsWith(`test/${group}`))
 }
 
 /** What `bun test` says at its end: ` 12 pass`, ` 1 skip`, ` 1 todo`, ` 2 fail`, `Ran 16 tests across 3 files.` */
@@ -115,45 +144,78 @@ function summary(output: string, exitCode: number | null): Counts {
   return { passed, failed: failed + Number(unexplained), skipped }
 }
 
-async function report(suite: Suite): Promise<void> {
-  console.error(`\n── ${suite.name} ──`)
+/** Runs all of them, and says what they say one after the other. */
+async function runAll(): Promise<void> {
+  const lanes = new Map<string, Promise<void>>()
+  let turn: Promise<unknown> = Promise.resolve()
+  for (const suite of suites) {
+    const ended = report(suite, lanes.get(suite.lane), turn)
+    lanes.set(suite.lane, ended)
+    turn = Promise.all([turn, ended])
+  }
+  await turn
+}
+
+/**
+ * Runs a suite.
+ *
+ * @param before the end of the one before it in its lane
+ * @param turn when it may be heard
+ */
+async function report(
+  suite: Suite,
+  before: Promise<void> | undefined,
+  turn: Promise<unknown>,
+): Promise<void> {
+  await before
+  let said: Promise<unknown> = turn
+  const say: Say = (to, words) => {
+    said = said.then(() => Bun.write(to, words))
+  }
+  say(Bun.stderr, `\n── ${suite.name} ──\n`)
   const began = performance.now()
-  const counts = await run(suite)
+  const counts = await run(suite, say)
+  const seconds = ((performance.now() - began) / 1000).toFixed(1)
   total.passed += counts.passed
   total.failed += counts.failed
   total.skipped += counts.skipped
-  const seconds = ((performance.now() - began) / 1000).toFixed(1)
-  lines.push(`${suite.name.padEnd(8)}  ${line(counts)} in ${seconds} s`)
+  lines[suites.indexOf(suite)] = `${suite.name.padEnd(9)}  ${line(counts)} in ${seconds} s`
+  await said
 }
 
-async function run({ name, command, counts }: Suite): Promise<Counts> {
-  const browser = name === 'browser' || name === 'pack' ? ensureChromium() : undefined
-  if (name === 'browser' && !browser) return { passed: 0, failed: 1, skipped: 0 }
+async function run({ name, group, command, counts }: Suite, say: Say): Promise<Counts> {
+  const browser = group === 'browser' || group === 'pack' ? ensureChromium() : undefined
+  if (group === 'browser' && !browser) return { passed: 0, failed: 1, skipped: 0 }
   const child = Bun.spawn([process.execPath, ...command], {
     cwd: root,
     env: { ...process.env, ...colour, ...(browser && { CHROMIUM: browser }) },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: Math.max(1, Math.round(limit - performance.now())),
   })
-  running = child
+  running.add(child)
   const [out, err]: [string[], string[]] = [[], []]
-  const shown = Promise.all([
-    show(child.stdout, Bun.stdout, out),
-    show(child.stderr, Bun.stderr, err),
+  const passed = Promise.all([
+    pass(child.stdout, out, (words) => say(Bun.stdout, words)),
+    pass(child.stderr, err, (words) => say(Bun.stderr, words)),
   ])
   await child.exited
+  running.delete(child)
   // A process that a test left behind holds the pipes open: it may not hold this one up.
-  await Promise.race([shown, Bun.sleep(2_000)])
-  if (child.signalCode) console.error(`${name} was ended by ${child.signalCode}`)
+  await Promise.race([passed, Bun.sleep(2_000)])
+  if (child.signalCode) say(Bun.stderr, `${name} was ended by ${child.signalCode}\n`)
   return counts(Bun.stripANSI([...out, '\n', ...err].join('')), child.exitCode)
 }
 
 /** Passes a child's words on as they come, and keeps them. */
-function show(from: ReadableStream<Uint8Array>, to: Bun.BunFile, kept: string[]): Promise<void> {
+function pass(
+  from: ReadableStream<Uint8Array>,
+  kept: string[],
+  say: (words: Uint8Array) => void,
+): Promise<void> {
   const decoder = new TextDecoder()
-  const write = async (chunk: Uint8Array) => {
+  const write = (chunk: Uint8Array) => {
     kept.push(decoder.decode(chunk, { stream: true }))
-    await Bun.write(to, chunk)
+    say(chunk)
   }
   return from.pipeTo(new WritableStream({ write }))
 }

@@ -81,8 +81,8 @@ export class Connections {
     const subscriptions = new Subscriptions()
     subscriptions.add(page.granted)
     const refused = [...page.refused, ...this.#refuse(subscriptions, viewer)]
-    if (id === undefined) refused.push(...refuseSome(subscriptions, limits.addresses))
     if (id !== undefined) return this.#change(this.ofPage(id, viewer), page, subscriptions, refused)
+    refused.push(...refuseSome(subscriptions, limits.addresses))
     if (subscriptions.size === 0) return noneOf(refused)
     const interest = delivery.interestOfPage(subscriptions.topics())
     const { topics } = interest

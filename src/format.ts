@@ -5,7 +5,7 @@ export interface Change {
   /** Blocks that will not change any more, to stand before the open one. */
   closed: Html
   /**
-   * The open block anew; nothing where it is as before. At most one element in it has the class `hw-grows`, and
+   * The open block anew, `''` where none is open any more; nothing where it is as before. At most one element in it has the class `hw-grows`, and
    * contains escaped text only.
    */
   open?: Html | undefined

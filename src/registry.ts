@@ -228,9 +228,11 @@ export class Registry {
         this.#store.own.update(connection).set({ topics }).where(eq(connection.id, id)).run()
       }
     })
-    for (const record of changed) this.#moved.delete(record)
     for (const record of fresh) this.#fresh.delete(record)
-    for (const record of changed) this.#changed.delete(record)
+    for (const record of changed) {
+      this.#changed.delete(record)
+      this.#moved.delete(record)
+    }
   }
 
   /** In a timer nobody could catch it: a database that is locked for long must not end the process. */

@@ -10,8 +10,10 @@ export interface Stage {
   isBack: boolean
 }
 
-/** How many stages are made of what is asked for at once. */
+/** How many stages are made of what is asked for at once, beside the last one. */
 const most = 32
+/** Where those begin that need snapshots. */
+const end = Number.POSITIVE_INFINITY
 
 /** An address, and the number that its cursor stands for, if it is one that can be gone on from. */
 export interface Beginning {
@@ -66,20 +68,18 @@ export class Stages {
    */
   plan(at: number, asked: readonly Beginning[]): number {
     // Who needs snapshots is taken up last, at the end: others show the same topics, and have all that is in them then.
-    const byNumber = Map.groupBy(asked, ({ from }) => from ?? Number.POSITIVE_INFINITY)
+    const byNumber = Map.groupBy(asked, ({ from }) => from ?? end)
+    const late = byNumber.get(end)
+    if (late) this.#push(end, late)
+    byNumber.delete(end)
     const numbers = [...byNumber.keys()].sort((a, b) => a - b)
     // Who begins a little earlier is sent again what it has, and the page knows that: each stage costs.
     const together = Math.ceil(numbers.length / most)
     for (let i = 0; i < numbers.length; i += together) {
-      const some = numbers.slice(i, i + together).filter((one) => Number.isFinite(one))
-      if (some[0] !== undefined)
-        this.#push(
-          some[0],
-          some.flatMap((one) => byNumber.get(one) ?? []),
-        )
+      const some = numbers.slice(i, i + together)
+      const beginnings = some.flatMap((one) => byNumber.get(one) ?? [])
+      this.#push(Math.min(...some), beginnings)
     }
-    const late = byNumber.get(Number.POSITIVE_INFINITY)
-    if (late) this.#push(Number.POSITIVE_INFINITY, late)
     const first = Math.min(at, ...this.#stages.map(({ from }) => from))
     if (first < at && this.#active.size > 0) {
       const subscriptions = [...this.#active]
@@ -113,7 +113,7 @@ export class Stages {
   /** Has a stage that was entered wait until the end. */
   delay(stage: Stage): void {
     for (const one of stage.subscriptions) this.#active.delete(one)
-    this.#stages.push({ ...stage, from: Number.POSITIVE_INFINITY })
+    this.#stages.push({ ...stage, from: end })
   }
 
   /** Leaves those out that were dropped, and says whether there were any. */

@@ -160,7 +160,7 @@ export class Subscriptions {
   /** Whether one that takes part names a topic. */
   isSettled(topic: Topic): boolean {
     for (const { topics } of this.#settled) {
-      if (topics.some((one) => one === topic || matches(one, topic))) return true
+      if (topics.some((one) => matches(one, topic))) return true
     }
     return false
   }

@@ -49,8 +49,7 @@ export class Uptake {
     const from = Number.isFinite(stage.from) ? stage.from : undefined
     const interest = new Interest(topicsOf(stage.subscriptions))
     return then(this.#missing.of(interest, from), (missing) => {
-      const others = new Interest(connection.subscriptions?.topicsBut(stage.subscriptions) ?? [])
-      const common = missing.filter((topic) => others.wants(topic))
+      const common = namedByOthers(missing, connection, stage)
       if (from !== undefined && common.length > 0) {
         stages.delay(stage)
         reader.interest = this.#delivery.interestOfPage(stages.topics)
@@ -150,6 +149,19 @@ export class Uptake {
 }
 
 const nothing: Shown = { text: '', events: 0, upTo: 0 }
+
+/** Those of some topics that others of the page name too. */
+function namedByOthers(
+  topics: readonly Topic[],
+  { subscriptions }: Connection,
+  stage: Stage,
+): readonly Topic[] {
+  if (topics.length === 0 || !subscriptions) return none
+  const others = new Interest(subscriptions.topicsBut(stage.subscriptions))
+  return topics.filter((topic) => others.wants(topic))
+}
+
+const none: readonly never[] = []
 
 /** Snapshots for which nobody of the page is left are not made. */
 function forsake({ connection, snapshots, shown }: Reader): void {

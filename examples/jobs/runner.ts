@@ -1,6 +1,9 @@
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { checkFolder } from './folders'
 import {
   hasEnded,
+  isStartable,
   type Job,
   JobError,
   type JobResult,
@@ -12,14 +15,32 @@ import { Live } from './live'
 import { Pace } from './pace'
 import type { Pool, Run } from './pool'
 import type { Report } from './protocol'
-import { aboutFailed, aboutStart } from './say'
+import { type Received, tooLarge } from './receive'
+import { aboutBroken, aboutEnded, aboutFailed, aboutStart, aboutUpload } from './say'
 import type { Change, Store } from './store'
-import { added, counted, ended, orphaned, settled, started, withLines, wordsOf } from './transition'
+import {
+  added,
+  broken,
+  counted,
+  ended,
+  orphaned,
+  received,
+  settled,
+  started,
+  uploading,
+  withLines,
+  wordsOf,
+} from './transition'
+import { type Incoming, Upload } from './upload'
 
 export interface RunnerOptions {
   store: Store
   /** Closed by the runner's `close`. */
   pool: Pool
+  /** Where uploads are kept, each in a folder of its own; made when the first one comes. @default none are taken */
+  uploads?: string
+  /** Bytes of one upload. @default 4 GB */
+  uploadLimit?: number
   /** The whole job as it now is: at once when its state changes, else at most each 50 ms; the last value always comes. */
   onChange?: (job: Job) => void
   /** A new line of a job, after it was stored and before the change that it belongs to. */
@@ -30,12 +51,16 @@ export interface RunnerOptions {
 
 /** Milliseconds between two changes of a running job. */
 const INTERVAL = 50
+/** Uploads at the same time. A browser has six connections to a host: one is the stream's, one is left for clicks. */
+const UPLOADS = 4
+/** Bytes that a form may have beside its files. */
+const BESIDE = 1_048_576
 
 /**
  * Runs jobs over a pool of workers. What is true of a job is in the store; here is only what a worker has in hand.
  *
  * Call `open()` once everything that listens is ready: it takes up what was running when the last process ended, also one
- * that was killed. One runner per database file: it takes the running jobs of another one for those of a dead process.
+ * that was killed; what was being uploaded has failed. One runner per database file: it takes the running jobs of another one for those of a dead process.
  *
  * @example
  * const runner = new Runner({ store: new Store(database), pool: new Pool(), onChange: (job) => show(job) })
@@ -50,6 +75,9 @@ export class Runner {
   readonly #live = new Map<string, { live: Live; run: Run }>()
   readonly #pace = new Pace(INTERVAL, (id) => this.#tell(id))
   #isOpen = false
+  #isClosed = false
+  /** Uploads that come in. */
+  #incoming = 0
 
   constructor(options: RunnerOptions) {
     this.#store = options.store
@@ -60,14 +88,20 @@ export class Runner {
   /** Goes on with the jobs that were running or waiting; jobs that are started run from now on. */
   open(): void {
     this.#isOpen = true
-    const orphans = this.#store.inState('running').filter(({ id }) => !this.#live.has(id))
-    this.#save(...orphans.map((row) => ({ job: orphaned(row) })))
+    const left = (state: JobState) =>
+      this.#store.inState(state).filter(({ id }) => !this.#live.has(id))
+    this.#save(...left('running').map((row) => ({ job: orphaned(row) })))
+    for (const row of left('uploading')) {
+      void this.#remove(row.id)
+      this.#break(row, aboutEnded)
+    }
     this.#next()
   }
 
-  /** Stops all workers; what ran goes on at the next `open`. Resolves when no worker is left. */
+  /** Stops all workers and uploads; what ran goes on at the next `open`. Resolves when no worker is left. */
   async close(): Promise<void> {
     this.#isOpen = false
+    this.#isClosed = true
     const runs = [...this.#live.values()].map(({ run }) => run)
     for (const run of runs) run.stop()
     await Promise.all(runs.map((run) => run.ended))
@@ -119,12 +153,41 @@ export class Runner {
   }
 
   /**
+   * Takes in files as a job, which then works through them like any other. Resolves when all of them are there. An upload
+   * that is cancelled or breaks off has ended as that job, and nothing of its files is kept.
+   *
+   * @throws JobError 400, 404 where none are taken, 409 when it was cancelled, 413 above the limit, 503 when there are too
+   * many, 507 when they cannot be written.
+   */
+  async receive(incoming: Incoming): Promise<Job> {
+    const { uploads, uploadLimit: limit = 4e9 } = this.#options
+    if (uploads === undefined) throw new JobError(404, 'No uploads are taken here.')
+    if ((incoming.size ?? 0) > limit + BESIDE) throw tooLarge(limit)
+    if (this.#isClosed) throw new JobError(503, 'The program ends.')
+    if (this.#incoming >= UPLOADS) {
+      throw new JobError(503, `There are ${UPLOADS} uploads already: wait for one to end.`)
+    }
+    this.#incoming++
+    try {
+      const upload = await Upload.begin(incoming)
+      const id = this.#newId()
+      return await this.#receive(id, upload, { folder: join(uploads, id), limit })
+    } finally {
+      this.#incoming--
+    }
+  }
+
+  /**
    * Starts a job; one that has ended starts from scratch, a paused one goes on.
    *
-   * @throws JobError 404, or 409 when it is started already or another job of its folder has not ended.
+   * @throws JobError 404, or 409 when it is started already, another job of its folder has not ended, or it is an upload
+   * whose files are not there.
    */
   start(id: string): Job {
     const row = this.#row(id, 'start', 'queued', 'paused', 'done', 'failed', 'cancelled')
+    if (hasEnded(row.state) && !isStartable(row)) {
+      throw new JobError(409, `Cannot start the job ${row.name}: it was not uploaded whole.`)
+    }
     if (hasEnded(row.state)) this.#expectFree(row.folder)
     this.#save(started(row))
     this.#next()
@@ -150,6 +213,7 @@ export class Runner {
     const held = this.#live.get(id)
     if (held && !held.live.isDropped) {
       paused.activeMs += held.live.stopTime()
+      paused.rates = held.live.rates
       // The files that the worker still reports come before it.
       held.live.lastWords = 'Paused'
       held.run.stop()
@@ -178,10 +242,12 @@ export class Runner {
    * @throws JobError 404, 409
    */
   cancel(id: string): Job {
-    const row = this.#row(id, 'cancel', 'queued', 'waiting', 'running', 'paused')
+    const row = this.#row(id, 'cancel', 'queued', 'uploading', 'waiting', 'running', 'paused')
     const held = this.#live.get(id)
     if (held) {
+      if (row.state === 'uploading') row.bytesDone = held.live.read
       row.activeMs += held.live.stopTime()
+      row.rates = held.live.rates
       // An ended job changes no more: what its worker still reports is dropped.
       held.live.isDropped = true
       held.run.stop()
@@ -222,12 +288,77 @@ export class Runner {
     }
   }
 
+  async #receive(
+    id: string,
+    upload: Upload,
+    where: { folder: string; limit: number },
+  ): Promise<Job> {
+    const row = uploading(added(id, where.folder), upload)
+    const live = new Live(row)
+    const { promise: ended, resolve } = Promise.withResolvers<void>()
+    this.#live.set(id, { live, run: { stop: () => upload.stop(), ended } })
+    try {
+      this.#save({ job: row })
+      await mkdir(where.folder, { recursive: true })
+      const files = await upload.receive(where, (report) => {
+        live.heard(report)
+        this.#pace.soon(id)
+      })
+      if (live.isDropped) throw new Error('Cancelled with its last byte')
+      this.#live.delete(id)
+      return this.#received(this.#row(id), files, live)
+    } catch (error) {
+      await this.#remove(id)
+      throw this.#broke(id, live, error)
+    } finally {
+      this.#live.delete(id)
+      resolve()
+    }
+  }
+
+  /** All files of an upload are there: they wait for a worker. */
+  #received(row: StoredJob, files: readonly Received[], live: Live): Job {
+    const text = aboutUpload(files, live.takeTime())
+    this.#save(withLines(received(row), [{ level: 'info', text }]))
+    this.#next()
+    return this.#whole(this.#row(row.id))
+  }
+
+  /** An upload did not come in: says so of its job, unless that has ended already, and returns the refusal. */
+  #broke(id: string, live: Live, error: unknown): JobError {
+    const row = this.#store.get(id)
+    if (row && live.isDropped) {
+      return new JobError(409, `The upload of ${row.name} was cancelled.`, { cause: error })
+    }
+    const text = this.#isClosed ? aboutEnded : aboutBroken(error, live.read)
+    if (row) {
+      const activeMs = live.takeTime()
+      this.#live.delete(id)
+      this.#break({ ...row, bytesDone: live.read, activeMs, rates: live.rates }, text)
+    }
+    return error instanceof JobError ? error : new JobError(400, text, { cause: error })
+  }
+
+  #break(row: StoredJob, text: string): void {
+    this.#save(withLines(broken(row, text), [{ level: 'error', text }]))
+  }
+
+  /** Removes what was received of an upload. */
+  async #remove(id: string): Promise<void> {
+    const { uploads } = this.#options
+    if (uploads === undefined) return
+    await rm(join(uploads, id), { recursive: true, force: true }).catch((error: unknown) =>
+      this.#error(error, id),
+    )
+  }
+
   #begin(row: StoredJob): void {
-    const live = new Live()
+    // Before the worker is asked for: to make one takes time, which is the job's.
+    const startedAt = row.startedAt ?? Date.now()
+    const live = new Live(row)
     const task = { folder: row.folder, skip: this.#store.paths(row.id) }
     const run = this.#pool.run(task, (report) => this.#heard(row.id, live, report))
     this.#live.set(row.id, { live, run })
-    const startedAt = row.startedAt ?? Date.now()
     const running = { ...row, state: 'running' as const, startedAt, waitingSince: null }
     try {
       this.#save(withLines(running, [{ level: 'info', text: aboutStart(row) }]))
@@ -260,6 +391,7 @@ export class Runner {
       return
     }
     row.activeMs += live.takeTime()
+    row.rates = live.rates
     row.currentFile = row.state === 'running' ? live.current : null
     row.error = this.#errorOf(row, report)
     const [last, ...words] = end ? settled(row, end, live.lastWords) : [row]
@@ -328,7 +460,8 @@ export class Runner {
 
   #whole(row: StoredJob): Job {
     const held = this.#live.get(row.id)
-    if (row.state === 'running' && held && !held.live.isDropped) return held.live.over(row)
+    const isLive = row.state === 'running' || row.state === 'uploading'
+    if (isLive && held && !held.live.isDropped) return held.live.over(row)
     const seconds = row.activeMs / 1000
     const throughput = row.state === 'done' && seconds > 0 ? row.bytesDone / seconds : 0
     return { ...row, throughput, msLeft: null }

@@ -15,6 +15,13 @@ export interface Script {
   path: string
 }
 
+declare global {
+  interface WorkerOptions {
+    /** Whether it goes on for a while when its last page is gone, or kept for the way back. */
+    extendedLifetime?: boolean
+  }
+}
+
 /** How long a worker may take to begin, in milliseconds. */
 const patience = 2_000
 /** Why workers do not begin, if they do not. */
@@ -32,7 +39,8 @@ export function link(
 ): (change: Change) => void {
   let worker: SharedWorker | undefined
   try {
-    if (!isAlone) worker = new SharedWorker(url, { name })
+    // It would be frozen together with its last page, and may not have heard yet that this one has left.
+    if (!isAlone) worker = new SharedWorker(url, { name, extendedLifetime: true })
   } catch {
     // There is none, or not of a script of another origin.
   }

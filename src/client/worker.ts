@@ -20,11 +20,11 @@ export function serve(path: string): void {
     }
     port.onmessage = ({ data }: MessageEvent<Change>) => {
       // A page that speaks under another name has given up all that it followed under the one before.
-      if (page !== data.page) change({ page, bye: true })
+      if (data.bye || page !== data.page) leave()
       page = data.page
+      if (data.bye) return
       ports.add(port)
       change(data)
-      if (data.bye) leave()
     }
     port.addEventListener('close', leave)
     // There is somebody, who will have more to say soon.

@@ -6,7 +6,7 @@ import { Connected } from '../../components'
 import { swap } from '../../src'
 import { closeBrowser, until } from '../support/browser'
 import { expectCell, expectLines, numbers, openRoom } from '../support/runtime-room'
-import { killWorker } from '../support/runtime-worker'
+import { askWorker, killWorker } from '../support/runtime-worker'
 
 setDefaultTimeout(30_000)
 afterAll(closeBrowser)
@@ -73,6 +73,33 @@ describe.each([2, 4] as const)('htmx %d', (htmx) => {
     await until(async () => (await notes()).join() === 'of one!,of two')
     await site.hub.broadcast('**', swap.beforeend('#note', ' all'))
     await until(async () => (await notes()).join() === 'of one! all,of two all')
+    await room.end()
+  })
+
+  test('H-04 a page that is left while the worker has much to do leaves no stream open', async () => {
+    const { promise: isBusy, resolve: busy } = Promise.withResolvers<void>()
+    await using room = await openRoom({ htmx, limits: { retry: 20 } }, ({ board }) => ({
+      '/': async () => board.cell('1') + (await board.list('1')),
+      '/other': () => '<p id="other">other</p>',
+      '/busy': () => {
+        busy()
+        return ''
+      },
+    }))
+    const { site, board, proxy } = room
+    const tab = await room.open()
+    await room.live(tab, 2)
+    await board.say('1', 3)
+    await expectLines(tab, '#lines-1', numbers(1, 3))
+    const ask = await askWorker(room)
+    const expression = "fetch('/busy'); for (const end = Date.now() + 1000; Date.now() < end;);"
+    void ask('Runtime.evaluate', { expression })
+    await isBusy
+    await tab.page.goto(`${proxy.url}/other`)
+    await until(() => site.hub.stats().active === 0, { what: 'the stream to be given up' })
+    await board.say('1', 4)
+    await tab.page.goBack({ waitUntil: 'commit' })
+    await expectLines(tab, '#lines-1', numbers(1, 7))
     await room.end()
   })
 

@@ -4,44 +4,11 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { all, MultiStreamManager } from 'headwater'
 import { type Client, type ConnectOptions, connect } from '../support/client'
+import { type Job, type ManageOptions, manage } from '../support/managed-jobs'
 import { cleanUp, type Site, serve } from '../support/serve'
 
 setDefaultTimeout(20_000)
 afterEach(cleanUp)
-
-interface Job {
-  id: string
-  state: 'running' | 'done'
-  value: number
-}
-
-type Options = Partial<ConstructorParameters<typeof MultiStreamManager<Job>>[1]>
-
-/** Jobs 1 and 2 run, 9 is done, no other is there. */
-function manage(on: Site, options: Options = {}) {
-  const rendered: unknown[] = []
-  const known = new Map<string, Job>()
-  for (const id of ['1', '2', '9']) {
-    known.set(id, { id, state: id === '9' ? 'done' : 'running', value: 0 })
-  }
-  const jobs = new MultiStreamManager<Job>(on.hub, {
-    name: 'job',
-    getEntity: (id) => known.get(id),
-    isActive: ({ state }) => state !== 'done',
-    missing: (id) => `<i>no ${Bun.escapeHTML(id)}</i>`,
-    ...options,
-  })
-    .register({
-      name: 'progress',
-      kind: 'state',
-      render: (job, { final }) => {
-        rendered.push(job)
-        return `<b>${job.value}${final ? ' final' : ''}</b>`
-      },
-    })
-    .register({ name: 'lines', kind: 'log', render: (line: string) => `<li>${line}</li>` })
-  return { jobs, known, rendered }
-}
 
 const live = (client: Client) => client.until(() => client.lastEventId !== '')
 const named = (client: Client) => client.events.map(({ name, data }) => [name, data])
@@ -283,7 +250,7 @@ describe('the end', () => {
 })
 
 describe('guards', () => {
-  const refusing: [string, Options['guard']][] = [
+  const refusing: [string, ManageOptions['guard']][] = [
     ['is false', () => false],
     ['is undefined', () => undefined],
     [

@@ -8,7 +8,15 @@ import fc from 'fast-check'
 import { all, MultiStreamManager } from 'headwater'
 import { connect } from '../support/client'
 import { answerOf, ask, Page, post, type Source } from '../support/page-stream'
-import { cleanUp, declare, type Site, serve, serveElysia, settled } from '../support/serve'
+import {
+  cleanUp,
+  declare,
+  type Site,
+  serve,
+  serveElysia,
+  settled,
+  slowGuard,
+} from '../support/serve'
 
 setDefaultTimeout(20_000)
 const sockets: Socket[] = []
@@ -612,14 +620,7 @@ describe('a request', () => {
   test('H-10 whose client leaves while a guard is thinking holds no place', async () => {
     const on = serve({ limits: { connections: 1 } })
     declare(on.hub)
-    const gate = Promise.withResolvers<boolean>()
-    const asked = Promise.withResolvers<void>()
-    on.hub.topic('slow', {
-      guard: () => {
-        asked.resolve()
-        return gate.promise
-      },
-    })
+    const { asked, grant } = slowGuard(on.hub)
     const { host, port } = new URL(on.url)
     const body = JSON.stringify({ follow: [{ id: 'a', address: '/stream?topic=slow' }] })
     const socket = connectTcp(Number(port), '127.0.0.1')
@@ -628,9 +629,9 @@ describe('a request', () => {
     socket.write(
       `POST /stream HTTP/1.1\r\nhost: ${host}\r\ncontent-type: application/json\r\n${length}\r\n\r\n${body}`,
     )
-    await asked.promise
+    await asked
     socket.destroy()
-    gate.resolve(true)
+    grant(true)
     await settled(() => on.server.pendingRequests === 0 && on.hub.stats().active === 0)
     const next = await post(`${on.url}/stream`, { follow: [{ id: 'a', address: room(1) }] })
     expect(next.status).toBe(200)
@@ -759,22 +760,15 @@ describe('a change', () => {
   test('whose guard is still asked when the connection ends is 404', async () => {
     const on = serve()
     declare(on.hub)
-    const gate = Promise.withResolvers<boolean>()
-    const asked = Promise.withResolvers<void>()
-    on.hub.topic('slow', {
-      guard: () => {
-        asked.resolve()
-        return gate.promise
-      },
-    })
+    const { asked, grant } = slowGuard(on.hub)
     const page = new Page(on.url)
     page.add(room(1), ['room:1'])
     await page.start()
     const changing = page.follow(page.add('/stream?topic=slow', ['slow']))
-    await asked.promise
+    await asked
     page.cut()
     await settled(() => on.hub.stats().active === 0)
-    gate.resolve(true)
+    grant(true)
     expect((await changing).status).toBe(404)
     expect(on.hub.stats()).toMatchObject({ active: 0, topics: 0 })
   })
@@ -782,23 +776,16 @@ describe('a change', () => {
   test('that drops what an earlier one has not taken up yet, its guard being slow, is kept apart from it', async () => {
     const on = serve()
     declare(on.hub)
-    const gate = Promise.withResolvers<boolean>()
-    const asked = Promise.withResolvers<void>()
-    on.hub.topic('slow', {
-      guard: () => {
-        asked.resolve()
-        return gate.promise
-      },
-    })
+    const { asked, grant } = slowGuard(on.hub)
     const page = new Page(on.url)
     const own = page.add(room(1), ['room:1'])
     await page.start()
     const slow = page.add('/stream?topic=slow', ['slow'])
     const changing = page.follow(slow)
-    await asked.promise
+    await asked
     // The page had it dropped before it was taken up: it knows which answers are still to come.
     expect((await page.change({ follow: [page.add(room(2), ['room:2'])] })).status).toBe(200)
-    gate.resolve(true)
+    grant(true)
     expect((await changing).status).toBe(200)
     await page.until(() => slow.state === 'in')
     await page.drop(slow)

@@ -15,6 +15,7 @@ import {
   serve,
   serveElysia,
   settled,
+  slowGuard,
   temporary,
 } from '../support/serve'
 import { startStrict } from '../support/strict'
@@ -107,14 +108,7 @@ describe('revocation', () => {
   test('H-10 of what is over too, and while a guard thinks, and while it catches up', async () => {
     const on = serve({ viewer })
     declare(on.hub)
-    const gate = Promise.withResolvers<boolean>()
-    const asked = Promise.withResolvers<void>()
-    on.hub.topic('slow', {
-      guard: () => {
-        asked.resolve()
-        return gate.promise
-      },
-    })
+    const { asked, grant } = slowGuard(on.hub)
     new MultiStreamManager<{ id: string }>(on.hub, {
       name: 'job',
       getEntity: (id) => ({ id }),
@@ -127,9 +121,9 @@ describe('revocation', () => {
     const slow = page.add('/stream?topic=slow', ['slow'])
     const own = page.add(room(1), ['room:1'])
     const opening = page.start()
-    await asked.promise
+    await asked
     await on.hub.revoke({ viewer: 'ann', topic: 'slow' })
-    gate.resolve(true)
+    grant(true)
     await opening
     expect(states(result, slow, own)).toEqual(['refused', 'refused', 'in'])
     expect(page.client.raw).not.toContain('secret')

@@ -3,7 +3,8 @@
  * the order, each source has what was published after its cursor, once and in order. `PAGE_SEEDS=from-to` runs others.
  */
 import { afterEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { type Log, memoryLog } from 'headwater/log'
+import { memoryLog } from 'headwater/log'
+import { lateLog } from '../support/late-log'
 import { type Ran, type RunOptions, run, type Stage } from '../support/page-stream-run'
 import { cleanUp, type Site, serve, temporary } from '../support/serve'
 
@@ -39,31 +40,6 @@ function stageOf(sites: readonly Site[], names: Record<string, number>): Stage {
       const query = topics.map((topic) => `topic=${topic}`).join('&')
       return `/stream?${query}${since ? `&since=${since}` : ''}`
     },
-  }
-}
-
-/** A log that answers a moment later, as one over a network does. */
-function later(log: Log): Log {
-  const wait = async <T>(make: () => T | Promise<T>) => {
-    await Bun.sleep(Math.random() * 2)
-    return make()
-  }
-  return {
-    name: 'later',
-    epoch: log.epoch,
-    head: () => log.head(),
-    append: (entries) => log.append(entries),
-    read: (query) => wait(() => log.read(query)),
-    count: (query) => wait(() => log.count(query)),
-    last: (topic, count) => wait(() => log.last(topic, count)),
-    topics: (pattern) => wait(() => log.topics(pattern)),
-    ended: (topics) => wait(() => log.ended(topics)),
-    trimmed: (topics, after) => wait(() => log.trimmed(topics, after)),
-    texts: (topics, after) => wait(() => log.texts(topics, after)),
-    compact: (...text) => wait(() => log.compact(...text)),
-    trim: (topic, keep) => wait(() => log.trim(topic, keep)),
-    follow: (listener) => log.follow(listener),
-    close: () => log.close(),
   }
 }
 
@@ -136,7 +112,8 @@ for (const [what, how] of [
   ['without cursors, never cut', { bare: 0.3, cuts: 0 }],
 ] as const) {
   test(`H-01 with a log that answers later, ${what}`, async () => {
-    const options = () => ({ log: later(memoryLog()), limits: { ...whole, ring: 4_096 } })
+    const late = () => lateLog(memoryLog(), { delay: () => Math.random() * 2, appends: false })
+    const options = () => ({ log: late(), limits: { ...whole, ring: 4_096 } })
     await all(options, { events: 300, ...how })
   })
 }

@@ -2,49 +2,13 @@
  * `POST <path>`: many addresses on one stream, each with a cursor, an end and a life of its own.
  */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { MultiStreamManager } from 'headwater'
 import { connect } from '../support/client'
+import { manage } from '../support/managed-jobs'
 import { Page, post, type Source } from '../support/page-stream'
 import { cleanUp, declare, type Site, serve, serveElysia, settled } from '../support/serve'
 
 setDefaultTimeout(20_000)
 afterEach(cleanUp)
-
-interface Job {
-  id: string
-  state: 'running' | 'done'
-  value: number
-}
-
-/** Jobs 1 and 2 run, 9 is done, no other is there. */
-function manage(on: Site) {
-  const known = new Map<string, Job>()
-  for (const id of ['1', '2', '9']) {
-    known.set(id, { id, state: id === '9' ? 'done' : 'running', value: 0 })
-  }
-  const jobs = new MultiStreamManager<Job>(on.hub, {
-    name: 'job',
-    getEntity: (id) => known.get(id),
-    isActive: ({ state }) => state !== 'done',
-    missing: (id) => `<i>no ${Bun.escapeHTML(id)}</i>`,
-  })
-    .register({
-      name: 'progress',
-      kind: 'state',
-      render: (job, { final }) => `<b>${job.value}${final ? ' final' : ''}</b>`,
-    })
-    .register({ name: 'lines', kind: 'log', render: (line: string) => `<li>${line}</li>` })
-  const set = async (id: string, value: number) => {
-    const job: Job = { id, state: 'running', value }
-    known.set(id, job)
-    return jobs.publish(id, 'progress', job)
-  }
-  const finish = async (id: string) => {
-    known.set(id, { id, state: 'done', value: 100 })
-    await jobs.finish(id)
-  }
-  return { jobs, known, set, finish }
-}
 
 const room = (n: number, since = '') => `/stream?topic=room:${n}${since && `&since=${since}`}`
 const numbers = (from: number, to: number) =>

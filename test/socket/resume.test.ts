@@ -5,6 +5,7 @@ import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
 import { MultiStreamManager } from 'headwater'
 import { type Log, memoryLog } from 'headwater/log'
 import { type Client, connect } from '../support/client'
+import { lateLog } from '../support/late-log'
 import { Child, cleanUp, declare, type Site, serve, settled, temporary } from '../support/serve'
 
 setDefaultTimeout(40_000)
@@ -17,35 +18,10 @@ const numbers = (from: number, to: number) =>
 /** The texts of the elements in a fragment. */
 const texts = (html: string) => [...html.matchAll(/>([^<>]+)<\//g)].map((found) => found[1])
 
-/** A log that answers later, as one over a network does. */
-function later(log: Log): Log {
-  const wait = async <T>(make: () => T | Promise<T>) => {
-    await Bun.sleep(1)
-    return make()
-  }
-  return {
-    name: 'later',
-    epoch: log.epoch,
-    head: () => log.head(),
-    append: (entries) => wait(() => log.append(entries)),
-    read: (query) => wait(() => log.read(query)),
-    count: (query) => wait(() => log.count(query)),
-    last: (topic, count) => wait(() => log.last(topic, count)),
-    topics: (pattern) => wait(() => log.topics(pattern)),
-    ended: (topics) => wait(() => log.ended(topics)),
-    trimmed: (topics, after) => wait(() => log.trimmed(topics, after)),
-    texts: (topics, after) => wait(() => log.texts(topics, after)),
-    compact: (...text) => wait(() => log.compact(...text)),
-    trim: (topic, keep) => wait(() => log.trim(topic, keep)),
-    follow: (listener) => log.follow(listener),
-    close: () => log.close(),
-  }
-}
-
 const logs: [string, () => Parameters<typeof serve>[0]][] = [
   ['SQLite', () => ({ database: temporary() })],
   ['memory', () => ({ log: memoryLog() })],
-  ['a log that answers later', () => ({ log: later(memoryLog()) })],
+  ['a log that answers later', () => ({ log: lateLog(memoryLog()) })],
 ]
 
 for (const [what, options] of logs) {

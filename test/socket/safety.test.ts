@@ -17,6 +17,7 @@ import {
   serve,
   serveElysia,
   settled,
+  slowGuard,
   temporary,
 } from '../support/serve'
 import { startStrict } from '../support/strict'
@@ -161,18 +162,11 @@ describe('revocation', () => {
 
   test('H-10 while a guard is thinking refuses as well', async () => {
     const on = serve({ viewer })
-    const gate = Promise.withResolvers<boolean>()
-    const asked = Promise.withResolvers<void>()
-    on.hub.topic('slow', {
-      guard: () => {
-        asked.resolve()
-        return gate.promise
-      },
-    })
+    const { asked, grant } = slowGuard(on.hub)
     const opening = connect(`${on.url}/stream?topic=slow`, by('ann'))
-    await asked.promise
+    await asked
     await on.hub.revoke({ viewer: 'ann' })
-    gate.resolve(true)
+    grant(true)
     expect((await opening).status).toBe(403)
   })
 

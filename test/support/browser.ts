@@ -22,7 +22,7 @@ import { readFileSync } from 'node:fs'
 import type { Server } from 'bun'
 import type { Browser, BrowserContext, Page } from 'playwright-core'
 import { chromium } from 'playwright-core'
-import { findChromium } from '../../scripts/setup'
+import { chromiumFlags, chromiumPath } from '../../scripts/setup'
 
 /** What a page did since it was opened, oldest first. */
 export interface Seen {
@@ -87,12 +87,6 @@ export const scripts = {
   },
 }
 
-function chromiumPath(): string {
-  const path = findChromium()
-  if (!path) throw new Error('No Chromium found: install it, or set CHROMIUM to its path')
-  return path
-}
-
 /** The browser of this process, launched at the first call. */
 export function browser(): Promise<Browser> {
   launched ??= chromium.launch({
@@ -100,15 +94,7 @@ export function browser(): Promise<Browser> {
     headless: true,
     // People have a back/forward cache, and live pages must survive it; Playwright switches it off.
     ignoreDefaultArgs: ['--disable-back-forward-cache'],
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
+    args: chromiumFlags,
   })
   return launched
 }

@@ -155,6 +155,19 @@ export function declare(hub: Hub, onStart: (id: string) => void = () => {}) {
   })
 }
 
+/** Declares the topic `slow`, whose guard thinks until it is told what to say. */
+export function slowGuard(hub: Hub) {
+  const { promise: said, resolve: grant } = Promise.withResolvers<boolean>()
+  const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+  hub.topic('slow', {
+    guard: () => {
+      ask()
+      return said
+    },
+  })
+  return { asked, grant }
+}
+
 type Order =
   | { publish: [topic: string, html: string] }
   | { stop: string }

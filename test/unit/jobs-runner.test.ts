@@ -1,4 +1,4 @@
-import { expect, setDefaultTimeout, test } from 'bun:test'
+import { expect, setDefaultTimeout, spyOn, test } from 'bun:test'
 import { symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Job, JobError, type JobState } from '../../examples/jobs/job'
@@ -112,6 +112,20 @@ test('time that is paused or waited is not worked', async () => {
   const waited = bench.runner.get(other)?.activeMs ?? 0
   expect(done.activeMs).toBeLessThanOrEqual(passed - waited + 100)
   expect(done.throughput).toBeCloseTo(done.bytesDone / (done.activeMs / 1000))
+})
+
+test('a worker that takes long to be made counts as time that has passed, and as work', async () => {
+  await using bench = new Bench({ size: 1 })
+  const run = bench.pool.run.bind(bench.pool)
+  spyOn(bench.pool, 'run').mockImplementation((...given) => {
+    Bun.sleepSync(200)
+    return run(...given)
+  })
+  const id = await bench.start(bench.folder('w', { a: 'a' }))
+  const done = await bench.until(id, is('done'))
+  const passed = (done.finishedAt ?? 0) - (done.startedAt ?? 0)
+  // Two clocks, each rounded.
+  expect(done.activeMs).toBeWithin(198, passed + 3)
 })
 
 test('a cancelled job changes no more; started again, it begins from scratch under new line numbers', async () => {
