@@ -5,9 +5,11 @@ import { type Hub, text } from 'headwater'
 import { headwater } from 'headwater/elysia'
 import { count } from './format'
 import { JobError } from './job'
-import { LogPane, Page, Refused } from './page'
+import { boundaryOf } from './multipart'
+import { LogPane, Page, Refused, UploadForm } from './page'
 import type { Runner } from './runner'
 import type { Jobs, Logs } from './streams'
+import type { Incoming } from './upload'
 
 const policy = [
   "default-src 'none'",
@@ -20,6 +22,9 @@ const policy = [
   "base-uri 'none'",
   "frame-ancestors 'none'",
 ].join('; ')
+
+/** Bytes of a request that brings no file: such a body is taken in as a whole. */
+const SMALL = 1_048_576
 
 const verbs = ['start', 'pause', 'resume', 'cancel'] as const
 
@@ -35,6 +40,14 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'same-origin',
       })
+      .onRequest(({ request }) => {
+        const { pathname } = new URL(request.url)
+        if (pathname === '/uploads' || hub.serves(pathname) || isSmall(request)) return
+        return new Response('Expected a small body.\n', {
+          status: 413,
+          headers: { connection: 'close' },
+        })
+      })
       .onBeforeHandle(({ request }) => {
         const site = request.headers.get('sec-fetch-site')
         const own = site === null || site === 'same-origin' || site === 'none'
@@ -48,7 +61,8 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         if (isHtmx(request)) {
           // htmx shows nothing of a 4xx, and an error belongs to the notice, whatever the request was to fill.
           set.status = 200
-          set.headers['hx-retarget'] = '#notice'
+          // A form that was replaced meanwhile could not find it any more; but then it is what it aims at.
+          if (request.headers.get('hx-target') !== 'notice') set.headers['hx-retarget'] = '#notice'
           set.headers['hx-reswap'] = 'innerHTML'
           set.headers['hx-replace-url'] = 'false'
           return <Refused sentence={sentence} />
@@ -75,6 +89,26 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         if (!file.endsWith('.json')) throw new JobError(404, `There is no ${JSON.stringify(file)}.`)
         return runner.result(file.slice(0, -'.json'.length))
       })
+      // Another form, for what is uploaded next.
+      .get('/uploads', ({ request, redirect }) =>
+        isHtmx(request) ? <UploadForm /> : redirect('/', 303),
+      )
+      .post(
+        '/uploads',
+        async ({ request, set, server }) => {
+          try {
+            const { name } = await runner.receive(incoming(request))
+            return done(request, set, `Uploaded ${name}.`)
+          } catch (error) {
+            // What is still to come is swallowed for a few seconds: cut at once, many senders would not see the answer, and
+            // Chromium would send it all once more.
+            server?.timeout(request, 1)
+            throw error
+          }
+        },
+        // Elysia would take in the whole of it first.
+        { parse: 'none' },
+      )
       .post('/start', ({ request, set }) => {
         const { length } = runner.startAll()
         if (length === 0) return done(request, set, 'No job was waiting to be started.')
@@ -95,6 +129,18 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         return done(request, set, `${name} is ${state}.`)
       })
   )
+}
+
+/** The body of a form with files, nothing of which has been read. */
+function incoming(request: Request): Incoming {
+  const boundary = boundaryOf(request)
+  if (!request.body) throw new JobError(400, 'Expected a file, got none.')
+  const length = request.headers.get('content-length')
+  return { body: request.body, boundary, size: length === null ? null : Number(length) }
+}
+
+function isSmall({ headers }: Request): boolean {
+  return Number(headers.get('content-length') ?? 0) <= SMALL && !headers.has('transfer-encoding')
 }
 
 function isHtmx(request: Request): boolean {

@@ -1,17 +1,42 @@
 /** @jsxImportSource @kitajs/html */
 import { text } from 'headwater'
-import { ProgressBar, StatusBadge } from 'headwater/components'
+import { ProgressBar, Sparkline, StatusBadge, type Tone } from 'headwater/components'
 import { count, duration, elapsed, rate, shortened, size, time } from './format'
-import { hasEnded, type Job, type Line } from './job'
-import { jobStates } from './schema'
+import { hasEnded, isStartable, type Job, type Line } from './job'
+import { type JobState, jobStates } from './schema'
 
 /** What each column shows of a job: the page, every change, and the replay come from here. */
 
 export function State({ state }: Job) {
-  return <StatusBadge state={state} />
+  return <StatusBadge state={state} tone={toneOf(state)} />
 }
 
-export function Progress({ name, state, bytesDone, bytesTotal, filesTotal }: Job) {
+/** An upload is work; all other states are words that the badge knows. */
+function toneOf(state: JobState): Tone | undefined {
+  return state === 'uploading' ? 'info' : undefined
+}
+
+export function Progress(job: Job) {
+  // An upload that broke off has no files that could be counted.
+  const isUpload = job.kind === 'upload' && job.receivedAt === null
+  return isUpload ? <Incoming {...job} /> : <Work {...job} />
+}
+
+/** Bytes that were received. How many there will be, the browser mostly says. */
+function Incoming({ name, state, bytesDone, bytesTotal }: Job) {
+  const isKnown = bytesTotal > bytesDone
+  const unknown = hasEnded(state) ? 0 : undefined
+  return (
+    <ProgressBar
+      label={`Upload of ${name}`}
+      value={isKnown ? bytesDone : unknown}
+      max={isKnown ? bytesTotal : 1}
+      text={isKnown ? `${size(bytesDone)} of ${size(bytesTotal)}` : size(bytesDone)}
+    />
+  )
+}
+
+function Work({ name, state, bytesDone, bytesTotal, filesTotal }: Job) {
   const isListed = filesTotal > 0 || state === 'done'
   const isWhole = state === 'done' && bytesDone === bytesTotal
   const done = isWhole ? size(bytesTotal) : `${size(bytesDone)} of ${size(bytesTotal)}`
@@ -41,6 +66,21 @@ export function Speed({ throughput }: Job) {
   return throughput > 0 ? rate(throughput) : '–'
 }
 
+/** The speed from its beginning to now, or to its end. */
+export function Rates({ name, rates }: Job) {
+  const last = rates.at(-1)
+  return (
+    <Sparkline
+      label={`Speed of ${name}`}
+      // One point is no line.
+      values={rates.length > 1 ? rates : []}
+      width={84}
+      height={18}
+      text={last === undefined ? 'none yet' : `${rate(last)}, at most ${rate(Math.max(...rates))}`}
+    />
+  )
+}
+
 /** The time left while it runs, then the time it took. */
 export function Left({ msLeft, state, activeMs }: Job) {
   if (msLeft !== null) return `${duration(msLeft)} left`
@@ -66,11 +106,12 @@ export function Current({ currentFile, error }: Job) {
 }
 
 /** Works without script too: each button is a form, and the log a page. The ids keep the focus where it is. */
-export function Actions({ id, name, state }: Job) {
+export function Actions(job: Job) {
+  const { id, name, state } = job
   const log = `/jobs/${id}/log`
   return (
     <div class="actions">
-      {(state === 'queued' || hasEnded(state)) && (
+      {isStartable(job) && (
         <Action id={id} name={name} verb="start" label={state === 'queued' ? 'Start' : 'Again'} />
       )}
       {(state === 'running' || state === 'waiting') && (
@@ -112,7 +153,7 @@ export function Summary({ jobs }: { jobs: readonly Job[] }) {
     <>
       <span safe>{`${count(jobs.length)} ${jobs.length === 1 ? 'job' : 'jobs'}`}</span>
       {counts.map(({ state, number }) => (
-        <StatusBadge state={state}>
+        <StatusBadge state={state} tone={toneOf(state)}>
           <span safe>{`${count(number)} ${state}`}</span>
         </StatusBadge>
       ))}

@@ -24,12 +24,14 @@ export interface JobResult extends Job {
   files: FileResult[]
 }
 
+type Status = 400 | 404 | 409 | 413 | 415 | 503 | 507
+
 /** Why a request about a job is refused, in one sentence, and the HTTP status that says so. */
 export class JobError extends Error {
   override name = 'JobError'
-  readonly status: 400 | 404 | 409
+  readonly status: Status
 
-  constructor(status: 400 | 404 | 409, message: string, options?: ErrorOptions) {
+  constructor(status: Status, message: string, options?: ErrorOptions) {
     super(message, options)
     this.status = status
   }
@@ -38,4 +40,10 @@ export class JobError extends Error {
 /** Whether a job in this state has ended; it may be started again from scratch. */
 export function hasEnded(state: JobState): state is 'done' | 'failed' | 'cancelled' {
   return state === 'done' || state === 'failed' || state === 'cancelled'
+}
+
+/** Whether a job may be started: not while its upload goes on, nor when that has failed. */
+export function isStartable({ state, kind, receivedAt }: StoredJob): boolean {
+  const isThere = kind === 'folder' || receivedAt !== null
+  return isThere && (state === 'queued' || hasEnded(state))
 }

@@ -1,24 +1,28 @@
 import type { Job, StoredJob } from './job'
 import { Meter } from './meter'
 import type { Report } from './protocol'
+import { Trace } from './trace'
 
 /** Milliseconds of measuring before the sliding window says more about the time left than the job's whole run does. */
 const ENOUGH = 1000
 
-/** What is known of a job only while a worker has it: the place in the current file, the rate, the time since the last save. */
+/** What is known of a job only while it is worked on or comes in: the place in the current file, the rate, the time since the last save. */
 export class Live {
   /** What the worker still reports is of no interest: the job was cancelled. */
   isDropped = false
   /** Said once the worker has let go of the job. */
   lastWords: string | undefined
   readonly #meter = new Meter()
+  readonly #trace: Trace
   #since = performance.now()
   #isCounting = true
   #done = 0
   #report: Report = { left: null, results: [], current: null, read: 0 }
 
-  constructor() {
+  /** @param row the job that goes on */
+  constructor({ rates, activeMs }: Pick<StoredJob, 'rates' | 'activeMs'>) {
     this.#meter.add(this.#since, 0)
+    this.#trace = new Trace(this.#since, { points: rates, span: activeMs })
   }
 
   /** The file in work. */
@@ -26,11 +30,25 @@ export class Live {
     return this.#report.current
   }
 
+  /** Bytes of what is in work that were read, or received. */
+  get read(): number {
+    return this.#report.read
+  }
+
+  /** Bytes a second until now, in equal steps; another array whenever there is something new. */
+  get rates(): readonly number[] {
+    return this.#trace.points
+  }
+
   /** Takes in a report. */
   heard(report: Report): void {
     this.#report = report
     for (const { size } of report.results) this.#done += size ?? 0
-    this.#meter.add(performance.now(), this.#done + report.read)
+    const [at, bytes] = [performance.now(), this.#done + report.read]
+    this.#meter.add(at, bytes)
+    // What is given up of a file when the work is stopped is no change of its speed.
+    if (report.end?.reason === 'done') this.#trace.end(at, bytes)
+    else if (!report.end) this.#trace.add(at, bytes)
   }
 
   /** Whole milliseconds of work since the last call. */
@@ -61,6 +79,7 @@ export class Live {
       bytesTotal,
       activeMs,
       currentFile: this.current,
+      rates: this.rates,
       throughput: rate,
       msLeft: this.#report.left && likely > 0 ? ((bytesTotal - bytesDone) / likely) * 1000 : null,
     }

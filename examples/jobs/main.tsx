@@ -8,7 +8,8 @@ import { Runner } from './runner'
 import { Store } from './store'
 import { jobStreams, logStreams } from './streams'
 
-const { port, folders, database: file, workers } = await optionsOrExit()
+const { port, folders, database: file, workers, ...options } = await optionsOrExit()
+const uploads = options.uploads ?? (file === ':memory:' ? undefined : `${file}.uploads`)
 
 const database = new Database(file, { create: true, strict: true })
 const hub = new Hub({ database })
@@ -18,6 +19,8 @@ const publisher = new Publisher({ hub, jobs, logs, all: () => runner.jobs() })
 const runner = new Runner({
   store: new Store(database),
   pool: new Pool(workers === undefined ? {} : { size: workers }),
+  ...(uploads !== undefined && { uploads }),
+  ...(options.uploadLimit !== undefined && { uploadLimit: options.uploadLimit }),
   onChange: (job) => publisher.job(job),
   onLine: (job, line) => publisher.line(job, line),
 })
@@ -33,7 +36,12 @@ for (const folder of folders) {
   if (!runner.jobs().some((job) => job.folder === folder)) await runner.add(folder)
 }
 
-const server = app({ hub, runner, jobs, logs }).listen({ port, hostname: '127.0.0.1' })
+const server = app({ hub, runner, jobs, logs }).listen({
+  port,
+  hostname: '127.0.0.1',
+  // The app has limits of its own, which say what is wrong.
+  maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+})
 console.log(`http://127.0.0.1:${server.server?.port}`)
 
 let isStopping = false

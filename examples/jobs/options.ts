@@ -13,6 +13,10 @@ export interface Options {
   database: string
   /** Jobs that run at the same time. @default the number of processors, 1 to 4 */
   workers?: number | undefined
+  /** Where uploaded files are kept. @default beside the database */
+  uploads?: string | undefined
+  /** Bytes of one upload. @default 4 GB */
+  uploadLimit?: number | undefined
 }
 
 /** What the arguments ask for: to run, or to print a text and exit with a code. */
@@ -28,6 +32,9 @@ Usage: bun run demo -- [options]
   --database FILE   keep the jobs in this file (jobs.db unless given)
   --workers N       run N jobs at the same time (as many as there are
                     processors, at most 4, unless given)
+  --uploads DIR     keep uploaded files in this folder, which is made when
+                    the first one comes (jobs.db.uploads unless given)
+  --upload-limit N  take uploads of at most N megabytes (4000 unless given)
   --help            print this
 `
 
@@ -39,9 +46,12 @@ export async function parseOptions(args: readonly string[]): Promise<Parsed> {
     const database = await checkDatabase(values.database ?? 'jobs.db')
     const port = checkPort(values.port ?? '0')
     const workers = values.workers === undefined ? undefined : checkWorkers(values.workers)
+    const uploads = values.uploads === undefined ? undefined : checkUploads(values.uploads)
+    const limit = values['upload-limit']
+    const uploadLimit = limit === undefined ? undefined : checkLimit(limit)
     const given = await Promise.all(values.folder?.map(checkFolder) ?? [])
     const folders = values.folder ? [...new Set(given)] : await defaultFolders()
-    return { options: { port, folders, database, workers } }
+    return { options: { port, folders, database, workers, uploads, uploadLimit } }
   } catch (error) {
     const [reason] = String(error instanceof Error ? error.message : error).split('\n')
     return { text: `${reason} Try --help.\n`, code: 2 }
@@ -62,6 +72,8 @@ const FLAGS = {
   folder: { type: 'string', multiple: true },
   database: { type: 'string' },
   workers: { type: 'string' },
+  uploads: { type: 'string' },
+  'upload-limit': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
 } as const
 
@@ -78,6 +90,20 @@ function checkWorkers(text: string): number {
   if (/^\d{1,2}$/.test(text) && workers >= 1) return workers
   throw new TypeError(
     `Expected --workers to be a number from 1 to 99, got ${JSON.stringify(text)}.`,
+  )
+}
+
+function checkUploads(folder: string): string {
+  if (folder === '') throw new TypeError('Expected --uploads to be a folder, got nothing.')
+  return resolve(folder)
+}
+
+/** In bytes. */
+function checkLimit(text: string): number {
+  const megabytes = Number(text)
+  if (/^\d{1,7}$/.test(text) && megabytes >= 1) return megabytes * 1e6
+  throw new TypeError(
+    `Expected --upload-limit to be a number from 1 to 9999999, got ${JSON.stringify(text)}.`,
   )
 }
 

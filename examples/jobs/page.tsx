@@ -7,22 +7,25 @@ import {
   HeadwaterHead,
   LogView,
   MultiStreamTable,
+  StreamElement,
 } from 'headwater/components'
 import { Summary } from './cells'
 import type { Job } from './job'
 import type { Jobs, Logs } from './streams'
 
 /** The columns of the table, and so of a row that is added to it. */
-export const columns: Column<Job, Jobs>[] = [
-  { header: 'Folder', render: Name, as: 'th', class: 'name' },
-  { header: 'State', stream: 'state', class: 'state' },
-  { header: 'Progress', stream: 'progress', class: 'progress' },
-  { header: 'Files', stream: 'files', class: 'figure' },
-  { header: 'Speed', stream: 'speed', class: 'figure' },
-  { header: 'Time', stream: 'left', class: 'figure' },
-  { header: 'Current file', stream: 'current', class: 'current' },
-  { header: 'Actions', stream: 'actions', class: 'doing' },
-]
+export function columnsOf(jobs: Jobs): Column<Job, Jobs>[] {
+  return [
+    { header: 'Job', render: Name, as: 'th', class: 'name' },
+    { header: 'State', stream: 'state', class: 'state' },
+    { header: 'Progress', stream: 'progress', class: 'progress' },
+    { header: 'Files', stream: 'files', class: 'figure' },
+    { header: 'Speed', render: (job) => <Speed job={job} jobs={jobs} />, class: 'figure' },
+    { header: 'Time', stream: 'left', class: 'figure' },
+    { header: 'Current file', stream: 'current', class: 'current' },
+    { header: 'Actions', stream: 'actions', class: 'doing' },
+  ]
+}
 
 /** What {@link Page} is told. */
 export interface PageProps {
@@ -67,6 +70,7 @@ export function Page({ hub, jobs, all, notice, children }: PageProps) {
             />
             <button type="submit">Add</button>
           </form>
+          <UploadForm />
         </header>
         <div class="news">
           <p id="summary">
@@ -81,14 +85,45 @@ export function Page({ hub, jobs, all, notice, children }: PageProps) {
             id="jobs"
             manager={jobs}
             entities={all}
-            columns={columns}
-            caption="Each job works through the files of one folder: SHA-256, gzip size and lines of each."
-            empty="No jobs yet. Add a folder above."
+            columns={columnsOf(jobs)}
+            caption="Each job works through the files of one folder or upload: SHA-256, gzip size and lines of each."
+            empty="No jobs yet. Add a folder or upload files above."
           />
           <div id="log">{children}</div>
         </main>
       </body>
     </html>
+  )
+}
+
+/**
+ * Files to upload. Once they are on their way another form takes its place, so that more can be sent meanwhile; the answer
+ * still goes to the notice.
+ */
+export function UploadForm() {
+  return (
+    <form
+      method="post"
+      action="/uploads"
+      enctype="multipart/form-data"
+      hx-post="/uploads"
+      hx-encoding="multipart/form-data"
+      hx-target="#notice"
+      class="add"
+    >
+      <label for="files">Files</label>
+      <input id="files" name="files" type="file" multiple required />
+      <button type="submit" id="upload">
+        Upload
+      </button>
+      <span
+        hidden
+        hx-get="/uploads"
+        hx-trigger="submit from:closest form"
+        hx-target="closest form"
+        hx-swap="outerHTML"
+      ></span>
+    </form>
   )
 }
 
@@ -118,6 +153,29 @@ export function LogPane({ job, logs }: { job: Job; logs: Logs }) {
         empty="No lines yet: the job has not been started."
       />
     </section>
+  )
+}
+
+/** The speed now, and as it was: two streams in one cell, for the chart changes more seldom. */
+function Speed({ job, jobs }: { job: Job; jobs: Jobs }) {
+  return (
+    <>
+      <StreamElement
+        id={`${job.id}-speed`}
+        manager={jobs}
+        entity={job}
+        stream="speed"
+        connect={false}
+      />
+      <StreamElement
+        id={`${job.id}-rates`}
+        class="rates"
+        manager={jobs}
+        entity={job}
+        stream="rates"
+        connect={false}
+      />
+    </>
   )
 }
 

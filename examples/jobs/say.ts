@@ -1,6 +1,11 @@
-import type { FileResult, StoredJob } from './job'
+import { faultOf } from './fault'
+import * as format from './format'
+import { type FileResult, JobError, type StoredJob } from './job'
+import type { Received } from './receive'
 
 const number = new Intl.NumberFormat('en')
+
+const AGAIN = 'Upload it again.'
 
 /** The line of a file that was read. */
 export function aboutFile({ path, size, sha256, gzip, lines, error }: FileResult): string {
@@ -8,6 +13,25 @@ export function aboutFile({ path, size, sha256, gzip, lines, error }: FileResult
   const [bytes, packed, newlines] = [size, gzip, lines].map((figure) => number.format(figure ?? 0))
   return `${shown(path)}: ${bytes} bytes, ${newlines} lines, gzip ${packed}, sha256 ${sha256?.slice(0, 12)}…`
 }
+
+/** The line of an upload that is there. */
+export function aboutUpload(files: readonly Received[], milliseconds: number): string {
+  const bytes = files.reduce((sum, { size }) => sum + size, 0)
+  const seconds = (milliseconds / 1000).toFixed(1)
+  const what = files.length === 1 ? '1 file' : `${number.format(files.length)} files`
+  return `Received ${what}, ${number.format(bytes)} bytes, ${seconds} s`
+}
+
+/** Why an upload is not there. What was received of it is removed. */
+export function aboutBroken(error: unknown, received: number): string {
+  if (error instanceof JobError) return error.message
+  const isCut = error instanceof Error && error.name === 'AbortError'
+  const reason = isCut ? 'the connection was closed' : faultOf(error)
+  return `The upload broke off after ${format.size(received)}: ${reason}. ${AGAIN}`
+}
+
+/** Why an upload is not there that the program did not live to receive. */
+export const aboutEnded = `The upload broke off: the program ended. ${AGAIN}`
 
 /** The line with which a worker takes up a job. */
 export function aboutStart({ filesDone, filesTotal, folder }: StoredJob): string {

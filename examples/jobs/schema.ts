@@ -1,9 +1,13 @@
 import { sql } from 'drizzle-orm'
 import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
-/** What a job can be: `queued` is added only, `waiting` is started and waits for a free worker. */
+/**
+ * What a job can be: `queued` is added only, `uploading` still gets its files, `waiting` is started and waits for a
+ * free worker.
+ */
 export const jobStates = [
   'queued',
+  'uploading',
   'waiting',
   'running',
   'paused',
@@ -15,7 +19,7 @@ export const jobStates = [
 /** One state of a job. */
 export type JobState = (typeof jobStates)[number]
 
-/** A job is one folder whose files are worked through. Times are milliseconds, sizes are bytes. */
+/** A job is one folder whose files are worked through, be it of this machine or of an upload. Times are milliseconds, sizes are bytes. */
 export const job = sqliteTable(
   'job',
   {
@@ -23,7 +27,11 @@ export const job = sqliteTable(
     id: text('id').primaryKey(),
     /** The real path. */
     folder: text('folder').notNull(),
-    /** The last part of the path, with the scope before it for a scoped package. */
+    /** An `upload` has a folder of its own, which it fills first. */
+    kind: text('kind', { enum: ['folder', 'upload'] })
+      .notNull()
+      .default('folder'),
+    /** The last part of the path, with the scope before it for a scoped package; of an upload its first file. */
     name: text('name').notNull(),
     state: text('state', { enum: jobStates }).notNull(),
     /** Of the readable files; 0 until the folder has been listed. */
@@ -41,8 +49,12 @@ export const job = sqliteTable(
     createdAt: integer('created_at').notNull(),
     startedAt: integer('started_at'),
     finishedAt: integer('finished_at'),
+    /** When all files of an upload were there; without it there is nothing to work on. */
+    receivedAt: integer('received_at'),
     /** The time really worked, without waiting and pauses. */
     activeMs: integer('active_ms').notNull(),
+    /** Bytes a second over that time, in equal steps, oldest first; 40 at most. */
+    rates: text('rates', { mode: 'json' }).$type<readonly number[]>().notNull().default([]),
     /** Since when it waits for a worker: the first to wait is the first to run. */
     waitingSince: integer('waiting_since'),
     /** The number of the job's newest line; never set back, so that a line's number is its key. */

@@ -94,6 +94,7 @@ export class Bench implements AsyncDisposable {
     const runner = new Runner({
       store: new Store(database),
       pool,
+      uploads: join(this.root, 'uploads'),
       onChange: (job) => {
         this.changes.push({ job, at: performance.now() })
         for (const look of [...this.#waiting]) look(job)

@@ -4,6 +4,7 @@ import { hasEnded } from './job'
 import type { End, Report } from './protocol'
 import { aboutFile, aboutFinish } from './say'
 import type { Change } from './store'
+import type { Upload } from './upload'
 
 /** A line that has no number yet. */
 export type Words = Pick<Line, 'level' | 'text'>
@@ -11,8 +12,28 @@ export type Words = Pick<Line, 'level' | 'text'>
 /** A job that was just added. */
 export function added(id: string, folder: string): StoredJob {
   const name = nameOf(folder)
-  const at = { createdAt: Date.now(), finishedAt: null }
-  return { id, folder, name, state: 'queued', lastLine: 0, waitingSince: null, ...at, ...untouched }
+  const at = { createdAt: Date.now(), finishedAt: null, receivedAt: null, waitingSince: null }
+  return { id, folder, kind: 'folder', name, state: 'queued', lastLine: 0, ...at, ...untouched }
+}
+
+/** A job whose files begin to come in; `size` is 0 if nobody knows it. */
+export function uploading(
+  row: StoredJob,
+  { name, size }: Pick<Upload, 'name' | 'size'>,
+): StoredJob {
+  const startedAt = Date.now()
+  return { ...row, kind: 'upload', name, state: 'uploading', startedAt, bytesTotal: size }
+}
+
+/** The job whose files are all there: it waits for a worker, and its figures are those of the work from now on. */
+export function received(row: StoredJob): StoredJob {
+  const now = Date.now()
+  return { ...row, ...untouched, state: 'waiting', receivedAt: now, waitingSince: now }
+}
+
+/** The job whose files did not come in. */
+export function broken(row: StoredJob, error: string): StoredJob {
+  return { ...ended(row, 'failed'), error }
 }
 
 /** The job in the row of those that wait for a worker; one that had ended begins from scratch. */
@@ -80,4 +101,5 @@ const untouched = {
   error: null,
   startedAt: null,
   activeMs: 0,
+  rates: [],
 }
