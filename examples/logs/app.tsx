@@ -1,0 +1,139 @@
+/** @jsxImportSource @kitajs/html */
+import { basename } from 'node:path'
+import { html } from '@elysiajs/html'
+import { Elysia, t } from 'elysia'
+import { type Hub, swap, text } from 'headwater'
+import { headwater } from 'headwater/elysia'
+import type { Board, Log } from './board'
+import type { Folders } from './folders'
+import { Page, Panel, Refused } from './page'
+import { Refusal } from './refusal'
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "worker-src 'self'",
+  'img-src data:',
+  "form-action 'self'",
+  "base-uri 'none'",
+  "frame-ancestors 'none'",
+].join('; ')
+
+/** Earlier lines of one answer. */
+const most = 1_000
+
+/** The routes: the page, to open, stop and close a log, its earlier lines, and all of it as a file. */
+export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: Folders }) {
+  const page = async (notice?: string) => (
+    <Page hub={hub} board={board} files={await folders.list()} notice={notice} />
+  )
+  return (
+    new Elysia()
+      .use(html())
+      .use(headwater(hub))
+      .headers({
+        'content-security-policy': policy,
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'same-origin',
+      })
+      // Only this page opens files: not another site, nor one whose name was made to mean this machine.
+      .onBeforeHandle(({ request }) => {
+        const site = request.headers.get('sec-fetch-site')
+        const own = site === null || site === 'same-origin' || site === 'none'
+        const { hostname } = new URL(request.url)
+        const isHere = hostname === '127.0.0.1' || hostname === 'localhost'
+        if (isHere && (request.method === 'GET' || own)) return undefined
+        return new Response('Not from another site.', { status: 403 })
+      })
+      .onError(async ({ error, code, request, set }) => {
+        const [status, sentence] = reasonOf(error, code)
+        if (status === 500) console.error(error)
+        if (isHtmx(request)) {
+          // htmx shows nothing of a 4xx, and an error belongs to the notice, whatever the request was to fill.
+          set.status = 200
+          set.headers['hx-retarget'] = '#notice'
+          set.headers['hx-reswap'] = 'innerHTML'
+          return <Refused sentence={sentence} />
+        }
+        set.status = status
+        if (!request.headers.get('accept')?.includes('text/html')) return `${sentence}\n`
+        return page(sentence)
+      })
+      .get('/', () => page())
+      .get('/style.css', () => Bun.file(new URL('./style.css', import.meta.url)))
+      .post('/files', async ({ body, request }) => opened(request, await board.file(body.file)), {
+        body: t.Object({ file: t.String() }),
+      })
+      .post(
+        '/programs',
+        async ({ body, request }) => opened(request, await board.run(body.command)),
+        {
+          body: t.Object({ command: t.String() }),
+        },
+      )
+      .post('/logs/:id/stop', ({ params: { id }, request }) => {
+        const { name } = board.stop(id)
+        return isHtmx(request) ? answer(text(`${name} was told to stop.`)) : home()
+      })
+      .post('/logs/:id/close', async ({ params: { id }, request }) => {
+        await board.close(id)
+        return isHtmx(request) ? answer('') : home()
+      })
+      .get(
+        '/logs/:id/earlier',
+        async ({ params: { id }, query: { before, count } }) => {
+          const { lines, tail } = board.find(id)
+          return answer(lines.rows(await tail.before(before, Math.min(count, most))))
+        },
+        {
+          query: t.Object({ before: t.Integer(), count: t.Integer({ minimum: 1, default: 200 }) }),
+        },
+      )
+      .get('/logs/:id/file', async ({ params: { id } }) => {
+        const log = board.find(id)
+        // Asked again: since it was opened something else may have taken its name.
+        const path = log.isProgram ? log.path : await pathOf(folders, log.path)
+        return new Response(Bun.file(path), {
+          headers: {
+            'content-type': 'text/plain; charset=utf-8',
+            'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(basename(path))}`,
+          },
+        })
+      })
+  )
+}
+
+async function pathOf(folders: Folders, asked: string): Promise<string> {
+  const { handle, path } = await folders.open(asked)
+  await handle.close()
+  return path
+}
+
+function isHtmx(request: Request): boolean {
+  return request.headers.has('hx-request')
+}
+
+/** To htmx the log, to a form without script the page again. */
+async function opened(request: Request, log: Log): Promise<Response> {
+  if (!isHtmx(request)) return home()
+  // What was refused before is settled.
+  return answer((await (<Panel log={log} />)) + swap.innerHTML('#notice', '').html)
+}
+
+function answer(markup: string): Response {
+  return new Response(markup, { headers: { 'content-type': 'text/html; charset=utf-8' } })
+}
+
+function home(): Response {
+  return new Response(null, { status: 303, headers: { location: '/' } })
+}
+
+/** The status and the sentence of what was thrown. */
+function reasonOf(error: unknown, code: string | number): [status: number, sentence: string] {
+  if (error instanceof Refusal) return [error.status, error.message]
+  if (code === 'NOT_FOUND') return [404, 'There is no such page.']
+  if (code === 'VALIDATION' || code === 'PARSE') return [400, 'That was not understood.']
+  return [500, 'Something went wrong here; the server has logged it.']
+}

@@ -1,0 +1,232 @@
+/**
+ * A live log: lines as they come, joined and numbered, of which pages show the newest.
+ *
+ * Say a build that prints 10,000 lines a second. The first is sent at once, what comes within the next 16 ms goes
+ * together in one event, and of more than a page may hold only the newest go at all. A reader who comes or returns is
+ * given the newest lines in one event.
+ */
+import { ansi } from './ansi'
+import { type Html, tag } from './html'
+import type { Hub } from './hub'
+import { linesPiece, shown } from './text-wire'
+import { TextWriter } from './text-writer'
+import { asTopic, type Topic } from './topic'
+import type { EventId } from './wire'
+
+/** How much a line matters, by what it says itself. */
+export type Level = 'error' | 'warn' | 'info' | 'debug'
+
+/** A line. */
+export interface Line {
+  /** Escape sequences of a terminal's colours become classes, all others are removed. */
+  text: string
+  /** @default what stands at its beginning, and for a line that begins with blanks that of the line before it */
+  level?: Level | undefined
+  /** Its number, if it is not that of the line before it and one more. */
+  n?: number | undefined
+}
+
+/** How a log is kept and sent. */
+export interface LogLinesOptions {
+  /** How many lines are kept, and stand in a page at most. @default 1000 */
+  max?: number | undefined
+  /** Milliseconds for which lines are joined into one event. The first goes at once. @default 16 */
+  window?: number | undefined
+  /** The number of the first line. @default 1 */
+  first?: number | undefined
+  /** What the ids of its lines begin with. @default made of the topic */
+  id?: string | undefined
+}
+
+/** What is shown of a line, in characters: one of megabytes would stop the page. */
+const longest = 4_096
+/** Characters of HTML in one event. */
+const most = 64 * 1_024
+
+/** A log to which lines are added. */
+export class LogLines {
+  readonly hub: Hub
+  readonly topic: Topic
+  /** How many lines are kept. */
+  readonly max: number
+  /** What the ids of its lines begin with. */
+  readonly id: string
+  #writer: TextWriter
+  #window: number
+  #next: number
+  #row: (line: Line, n: number) => Html
+  /** Rows that are not sent, oldest first. */
+  #due: Html[] = []
+  #timer: Timer | undefined
+
+  constructor(hub: Hub, topic: Topic, options: LogLinesOptions = {}) {
+    const { max = 1_000, window = 16, first = 1, id = idOf(topic) } = options
+    if (!Number.isInteger(max) || max < 1) {
+      throw new TypeError(`Expected a number of lines from 1 on as max, got ${max}`)
+    }
+    this.hub = hub
+    this.topic = topic
+    if (!(window >= 0)) {
+      throw new TypeError(`Expected milliseconds from 0 on as window, got ${window}`)
+    }
+    if (hub.kindOf(topic) !== 'log') {
+      throw new TypeError(`Expected "${topic}" to be of kind log, got ${hub.kindOf(topic)}`)
+    }
+    this.max = max
+    this.id = id
+    this.#writer = new TextWriter(hub, topic)
+    this.#window = window
+    this.#next = first
+    this.#row = rowOf(id)
+  }
+
+  /** The number that the next line gets. */
+  get next(): number {
+    return this.#next
+  }
+
+  /** Adds lines: a text of one or more, one with its level, or many. */
+  push(lines: string | Line | readonly (string | Line)[]): void {
+    if (typeof lines === 'string' || 'text' in lines) this.#add(lines)
+    else for (const line of lines) this.#add(line)
+    if (this.#timer === undefined) this.#send()
+  }
+
+  /** Sends what waits. Resolves when all of it is kept. */
+  async flush(): Promise<void> {
+    await this.#publish()
+  }
+
+  /** Sends what waits, and says that nothing more will come: pages that show only this are told `done`. */
+  async end(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    await this.#publish()
+    await this.hub.end(this.topic)
+  }
+
+  /** The rows that are kept, and from where on to follow. */
+  async read(): Promise<{ html: Html; cursor: EventId }> {
+    await this.flush()
+    const { whole, cursor } = await this.#writer.read()
+    return { html: shown(whole), cursor }
+  }
+
+  /** Lines that pages do not have any more, as rows: what is answered to who scrolls up. Their numbers must be given. */
+  rows(lines: readonly (Line & { n: number })[]): Html {
+    const row = rowOf(this.id)
+    return lines.map((line) => row(line, line.n)).join('')
+  }
+
+  #add(line: string | Line): void {
+    const { text, level, n } = typeof line === 'string' ? { text: line } : line
+    const last = text.endsWith('\n') ? text.length - 1 : text.length
+    if (n !== undefined) this.#next = n
+    for (const one of text.slice(0, last).split('\n')) {
+      this.#due.push(this.#row({ text: one, level }, this.#next++))
+    }
+    if (this.#due.length > 2 * this.max) this.#due.splice(0, this.#due.length - this.max)
+  }
+
+  /** What is pushed from here on waits for the window to be over. */
+  #send(): void {
+    if (this.#due.length === 0) return
+    // What is not kept is reported by the writer.
+    this.#publish().catch(() => {})
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined
+      this.#send()
+    }, this.#window)
+  }
+
+  async #publish(): Promise<void> {
+    const rows = this.#due.splice(0).slice(-this.max)
+    const write = (html: Html) => this.#writer.write(linesPiece(this.topic, html, this.max))
+    await Promise.all(chunks(rows).map(write))
+  }
+}
+
+/**
+ * A live log, shown by `<LiveLog>`. It belongs to one process, which holds it for as long as lines come.
+ *
+ * @throws TypeError for a topic or a number of lines that is none.
+ * @example const log = logLines(hub, 'build:7'); log.push('\x1b[32mok\x1b[0m')
+ */
+export function logLines(hub: Hub, topic: string, options: LogLinesOptions = {}): LogLines {
+  return new LogLines(hub, asTopic(topic), options)
+}
+
+/** Shows the lines of one log, one after the other. */
+function rowOf(id: string): (line: Line, n: number) => Html {
+  const show = ansi()
+  let before: Level | undefined
+  return ({ text, level: given }, n) => {
+    const cut = text.length - longest
+    const shown = show(cut > 0 ? text.slice(0, longest) : text)
+    // For the colours in it, which hold on.
+    if (cut > 0) show(text.slice(longest))
+    const level = given ?? (/^\s/.test(shown.text) ? before : levelOf(shown.text))
+    before = level
+    const name = `${id}-${n}`
+    const more = cut > 0 ? `<span class="hw-cut">… ${cut} more characters</span>` : ''
+    // Not a stop of the tab key: a page has a thousand of them.
+    const link = tag('a', { class: 'hw-n', href: `#${name}`, tabindex: -1 }, `${n}`)
+    const content = `${link}<span class="hw-line">${shown.html}${more}</span>`
+    return tag('li', { id: name, 'data-n': n, 'data-level': level }, content)
+  }
+}
+
+const words: Record<string, Level> = {
+  fatal: 'error',
+  panic: 'error',
+  critical: 'error',
+  error: 'error',
+  err: 'error',
+  warning: 'warn',
+  warn: 'warn',
+  notice: 'info',
+  info: 'info',
+  debug: 'debug',
+  trace: 'debug',
+  verbose: 'debug',
+}
+const word = new RegExp(`(?<![\\w/.-])(?:${Object.keys(words).join('|')})(?![\\w/-])`, 'gi')
+/** Where a level may stand, in characters: behind a time, a host and a name. */
+const beginning = 64
+
+/**
+ * The level that a line says itself: with its first word, or near its beginning with one in capitals, in brackets, before a
+ * colon, or as a value (`level=warn`, `"level":"warn"`).
+ */
+export function levelOf(line: string): Level | undefined {
+  for (const found of line.slice(0, beginning).matchAll(word)) {
+    const [name] = found
+    const before = line.slice(0, found.index)
+    const isMarked =
+      name === name.toUpperCase() ||
+      /(?:[[(<|="']|: )$/.test(before) ||
+      /^[\])>|:]/.test(line.slice(found.index + name.length)) ||
+      !/\p{L}{2}/u.test(before)
+    if (isMarked) return words[name.toLowerCase()]
+  }
+  return undefined
+}
+
+/** In pieces that are events of a bearable size, none without a row. */
+function chunks(rows: readonly Html[]): Html[] {
+  const joined: Html[] = []
+  let last = ''
+  for (const row of rows) {
+    if (last !== '' && last.length + row.length > most) {
+      joined.push(last)
+      last = ''
+    }
+    last += row
+  }
+  return last === '' ? joined : [...joined, last]
+}
+
+/** Letters and digits of the topic, so that links can be read. */
+function idOf(topic: Topic): string {
+  return `log-${topic.replaceAll(/[^\w-]+/g, '-')}`
+}

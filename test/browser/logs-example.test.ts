@@ -1,0 +1,216 @@
+/**
+ * The example of logs as a process of its own, in Chromium: real files and real programs, several at once.
+ */
+import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Page } from 'playwright-core'
+import { closeBrowser, newPage, until } from '../support/browser'
+
+setDefaultTimeout(60_000)
+
+const program = join(import.meta.dir, '../../examples/logs/main.tsx')
+const running = new Set<Bun.Subprocess>()
+const folders: string[] = []
+
+afterEach(async () => {
+  for (const child of running) {
+    child.kill('SIGTERM')
+    await child.exited
+  }
+  running.clear()
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true })
+})
+afterAll(closeBrowser)
+
+/** The example, with a folder that it may read and a file beside it that it may not. */
+async function start() {
+  const root = await mkdtemp(join(tmpdir(), 'logs-'))
+  folders.push(root)
+  const folder = join(root, 'logs')
+  await mkdir(folder)
+  await writeFile(join(root, 'secret.log'), 'secret\n')
+  const kept = join(root, 'kept')
+  await mkdir(kept)
+  const child = Bun.spawn([process.execPath, program], {
+    env: {
+      ...process.env,
+      FOLDERS: folder,
+      PORT: '0',
+      TMPDIR: kept,
+      LINES_COUNT: '200000',
+      LINES_SECONDS: '200',
+    },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  })
+  running.add(child)
+  const { value } = await child.stdout.getReader().read()
+  const url = new TextDecoder().decode(value).match(/http:\/\/127\.0\.0\.1:\d+/)?.[0]
+  if (!url) throw new Error(`It printed no address: ${await new Response(child.stderr).text()}`)
+  return { url, root, folder, kept, child }
+}
+
+function lines(from: number, to: number): string {
+  return Array.from({ length: to - from + 1 }, (_, i) => `line ${from + i}\n`).join('')
+}
+
+async function openFile(page: Page, path: string): Promise<void> {
+  await page.fill('#file', path)
+  await page.click('text=Follow')
+}
+
+/** The texts of the lines in a panel. */
+function texts(page: Page, panel: number): Promise<string[]> {
+  return page.$$eval(`#panel-${panel} .hw-line`, (all) => all.map((line) => line.textContent ?? ''))
+}
+
+const last = async (page: Page, panel: number) => (await texts(page, panel)).at(-1)
+const state = (page: Page, panel: number) => page.textContent(`#panel-${panel} .hw-badge`)
+
+async function post(url: string, path: string, fields: Record<string, string>): Promise<Response> {
+  return fetch(url + path, {
+    method: 'POST',
+    body: new URLSearchParams(fields),
+    redirect: 'manual',
+  })
+}
+
+test('D-22 files are followed through rotation, several at once, and closed', async () => {
+  const { url, folder } = await start()
+  const [a, b] = [join(folder, 'a.log'), join(folder, 'b.log')]
+  await writeFile(a, lines(1, 1_500))
+  await writeFile(b, '')
+  const { page, seen } = await newPage()
+  await page.goto(url)
+  expect(await page.isVisible('text=Nothing is open')).toBe(true)
+  expect(
+    await page.$$eval('#files option', (all) => all.map((one) => (one as HTMLOptionElement).value)),
+  ).toEqual([a, b])
+  await openFile(page, a)
+  await until(async () => (await last(page, 1)) === 'line 1500')
+  expect(await page.isVisible('text=Nothing is open')).toBe(false)
+  expect(await texts(page, 1)).toHaveLength(200)
+  await openFile(page, b)
+  await page.waitForSelector('#panel-2')
+  expect(await page.isVisible('#panel-2 >> text=There is nothing in it yet.')).toBe(true)
+  // Shown as they are appended, with both in one page.
+  await until(() => seen.follows.length === 4)
+  await appendFile(b, '\x1b[31mERROR\x1b[0m <b>broken</b>\n')
+  await until(async () => (await last(page, 2)) === 'ERROR <b>broken</b>')
+  expect(await page.$$eval('#panel-2 .hw-fg-red', (all) => all.length)).toBe(1)
+  await appendFile(a, lines(1_501, 1_550))
+  await rename(a, `${a}.1`)
+  await writeFile(a, lines(1_551, 1_600))
+  await until(async () => (await last(page, 1)) === 'line 1600')
+  expect(await texts(page, 1)).toEqual(
+    lines(1_351 - 50, 1_600)
+      .trimEnd()
+      .split('\n'),
+  )
+  expect(await state(page, 1)).toBe('following')
+  // What stands further up, in the file that was renamed too.
+  await page.locator('#panel-1').scrollIntoViewIfNeeded()
+  for (const first of [1_101, 901]) {
+    await page.$eval('#panel-1 .hw-log', (box) => {
+      box.scrollTop = 0
+    })
+    await page.waitForSelector(`#log-1-${first}`)
+  }
+  expect((await texts(page, 1))[0]).toBe('line 901')
+  await rm(b)
+  await until(async () => (await state(page, 2)) === 'gone')
+  // Another tab shows the same.
+  const other = await page.context().newPage()
+  await other.goto(url)
+  expect(await last(other, 1)).toBe('line 1600')
+  await page.click('#panel-2 >> text=Close')
+  await until(async () => (await page.$('#panel-2')) === null)
+  await other.reload()
+  expect(await other.$('#panel-2')).toBeNull()
+  expect([...seen.violations, ...seen.consoleErrors, ...seen.pageErrors]).toEqual([])
+})
+
+test('D-22 programs run, are stopped, and what they printed can be loaded as a whole', async () => {
+  const { url, folder, kept, child } = await start()
+  await mkdir(join(folder, 'inner'))
+  await writeFile(join(folder, 'inner', 'x.log'), '')
+  const { page, seen } = await newPage()
+  await page.goto(url)
+  await page.click('button[value=find]')
+  await until(async () => (await state(page, 1)) === 'finished')
+  expect((await texts(page, 1)).some((line) => line.endsWith('/inner/x.log'))).toBe(true)
+  await page.click('button[value=flood]')
+  await until(async () => (await texts(page, 2)).length > 100)
+  expect(await state(page, 2)).toBe('running')
+  await page.click('#panel-2 .stop button')
+  await until(async () => (await state(page, 2)) === 'stopped')
+  expect(await page.isVisible('#panel-2 .stop button')).toBe(false)
+  expect(await page.textContent('#notice')).toContain('was told to stop')
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.click('#panel-2 >> text=Download'),
+  ])
+  const whole = await Bun.file(await download.path()).text()
+  const plain = Bun.stripANSI(whole).split('\n')
+  expect(plain.pop()).toBe('')
+  expect(await last(page, 2)).toBe(plain.at(-1) as string)
+  expect(plain.length).toBe(Number((await last(page, 2))?.match(/#(\d+)/)?.[1]))
+  expect([...seen.violations, ...seen.consoleErrors, ...seen.pageErrors]).toEqual([])
+
+  // With the process its programs end, and what they printed goes.
+  await page.click('button[value=flood]')
+  await until(async () => (await texts(page, 3)).length > 10)
+  child.kill('SIGTERM')
+  expect(await child.exited).toBe(0)
+  expect([...new Bun.Glob('**/*.log').scanSync(kept)]).toEqual([])
+})
+
+test('D-22 what is outside of the folders is refused with 403, and said in the page', async () => {
+  const { url, root, folder } = await start()
+  await writeFile(join(folder, 'a.log'), 'a\n')
+  await symlink(join(root, 'secret.log'), join(folder, 'link.log'))
+  const statuses: [string, number][] = [
+    [join(root, 'secret.log'), 403],
+    [`${folder}/../secret.log`, 403],
+    [join(folder, 'link.log'), 403],
+    ['/etc/passwd', 403],
+    [`${folder}/%2e%2e/secret.log`, 404],
+    [join(folder, 'none.log'), 404],
+    [folder, 403],
+    [join(folder, 'a.log'), 303],
+  ]
+  for (const [file, status] of statuses) {
+    const response = await post(url, '/files', { file })
+    expect([file, response.status]).toEqual([file, status])
+    expect(await response.text()).not.toContain('secret\n')
+  }
+  expect((await post(url, '/programs', { command: 'sh' })).status).toBe(404)
+  expect((await post(url, '/programs', { command: '../bin/sh' })).status).toBe(404)
+  expect((await post(url, '/files', {})).status).toBe(400)
+  expect((await post(url, '/logs/99/close', {})).status).toBe(404)
+  expect((await fetch(`${url}/logs/1/earlier?before=x`)).status).toBe(400)
+  const foreign = { 'sec-fetch-site': 'cross-site' }
+  const asked = { method: 'POST', headers: foreign, body: new URLSearchParams({ command: 'find' }) }
+  expect((await fetch(`${url}/programs`, asked)).status).toBe(403)
+  const named = await fetch(url, { headers: { host: 'other.example' } })
+  expect(named.status).toBe(403)
+  // What was a file may have become a link since.
+  await rm(join(folder, 'a.log'))
+  await symlink(join(root, 'secret.log'), join(folder, 'a.log'))
+  expect((await fetch(`${url}/logs/1/file`)).status).toBe(403)
+
+  const { page } = await newPage()
+  await page.goto(url)
+  await openFile(page, '/etc/passwd')
+  await until(async () =>
+    (await page.textContent('#notice'))?.includes('is outside of the folders'),
+  )
+  expect(await page.locator('.panel').count()).toBe(1)
+  const plain = await newPage({ javaScript: false })
+  await plain.page.goto(url)
+  await openFile(plain.page, '/etc/passwd')
+  expect(await plain.page.textContent('#notice')).toContain('is outside of the folders')
+  expect(await plain.page.locator('.panel').count()).toBe(1)
+})
