@@ -6,11 +6,12 @@
  */
 import { chromium } from 'playwright-core'
 import { jobs } from './pictures/jobs'
+import { logs } from './pictures/logs'
 import { session } from './pictures/session'
 import { play, type Scene } from './pictures/stage'
 import { ensureChromium, ensureDependencies } from './setup'
 
-const scenes: Scene[] = [...jobs, ...session]
+const scenes: Scene[] = [...jobs, ...session, ...logs]
 
 ensureDependencies()
 const executablePath = ensureChromium()
