@@ -34,6 +34,11 @@ export class Server {
     return this.#child.order<Published>('offer', order)
   }
 
+  /** Adds tokens to that many texts, one after the other by the clock; so many a second to all together. */
+  tokens(order: { chats: number; perSecond: number; seconds: number }): Promise<Published> {
+    return this.#child.order('tokens', order)
+  }
+
   /** Bytes of memory of the process, the rubbish collected. */
   async memory(): Promise<number> {
     return (await this.#child.order<{ rss: number }>('memory')).rss

@@ -12,6 +12,8 @@ export interface HeadwaterHeadProps {
   runtime?: boolean | undefined
   /** That of the page's content security policy, if it goes by nonces; new for each response. */
   nonce?: string | undefined
+  /** Whether the script of `<LiveLog>` is loaded. @default false */
+  logs?: boolean | undefined
   /** Whether the kit's stylesheet is linked. @default true */
   theme?: boolean | undefined
   /** The page's title. @default none: the app writes its own */
@@ -30,6 +32,7 @@ export function HeadwaterHead({
   hub,
   htmx = 2,
   runtime = true,
+  logs = false,
   nonce,
   theme = true,
   title,
@@ -50,6 +53,8 @@ export function HeadwaterHead({
       )}
       <Tag {...script(htmx === 4 ? 'htmx4.js' : 'htmx.js')} />
       <Tag {...script(htmx === 4 ? 'sse4.js' : 'sse.js')} />
+      <Tag {...script('text.js')} />
+      {logs && <Tag {...script('log.js')} />}
       {runtime && <Tag {...script('status.js')} />}
       {runtime && (
         <Tag {...script('headwater.js')} data-viewer={hub.viewerTag} {...morphing(hub, htmx)} />

@@ -1,1 +1,1 @@
-CREATE INDEX `hw_event_text` ON `hw_event` (`topic`,`seq`) WHERE "hw_event"."form" = 'text';
+ALTER TABLE `hw_floor` ADD `text` integer DEFAULT false NOT NULL;

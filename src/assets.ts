@@ -21,6 +21,8 @@ const files = {
   'sse.js': { from: 'htmx-ext-sse/dist/sse.min.js', type: script },
   'sse4.js': { from: '../dist/sse4.js', type: script },
   'status.js': { from: '../dist/status.js', type: script },
+  'text.js': { from: '../dist/text.js', type: script },
+  'log.js': { from: '../dist/log.js', type: script },
   'headwater.js': { from: '../dist/headwater.js', type: script },
   'idiomorph.js': { from: '../dist/idiomorph.js', type: script },
   'morph.js': { from: '../dist/morph.js', type: script },

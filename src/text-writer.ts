@@ -1,6 +1,7 @@
+import { Compactions } from './compactions'
 import type { Html } from './html'
 import type { Hub } from './hub'
-import { then } from './log/awaitable'
+import type { Compacted } from './log/contract'
 import { type Whole, wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
 import { type EventId, eventId } from './wire'
@@ -25,7 +26,6 @@ export class TextWriter {
   #length = 0
   /** Characters of the text when its pieces were replaced. */
   #base = 0
-  #isCompacting = false
 
   constructor(hub: Hub, topic: Topic) {
     this.#hub = hub
@@ -55,10 +55,10 @@ export class TextWriter {
     try {
       await this.#hub.append(entry, piece)
     } catch (error) {
-      this.#report(error)
+      if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
       throw error
     }
-    if (isLast || this.#isDue()) this.#compact().catch((error) => this.#report(error))
+    if (isLast || this.#isDue()) compactionsOf(this.#hub).add(this)
   }
 
   /** The text as it stands, and the cursor that goes with exactly that. */
@@ -77,32 +77,29 @@ export class TextWriter {
     return pieces instanceof Promise ? undefined : wholeOf(pieces).open
   }
 
-  #report(error: unknown): void {
-    if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
-  }
-
   #isDue(): boolean {
-    if (this.#isCompacting) return false
     if (this.#pieces >= most || this.#length >= 4 * Math.max(this.#base, little)) return true
     return this.#pieces >= some && this.#length * 8 >= this.#base
   }
 
-  async #compact(): Promise<void> {
-    if (this.#isCompacting || this.#hub.isClosed) return
-    this.#isCompacting = true
-    try {
-      const { log } = this.#hub
-      await then(log.last(this.#topic, everything), (pieces) => {
-        const newest = pieces.at(-1)
-        if (newest?.form !== 'text' || pieces.length === 1) return
-        const whole = wholePiece(this.#topic, wholeOf(pieces))
-        this.#pieces = 1
-        this.#base = whole.length
-        this.#length = 0
-        return log.compact(this.#topic, newest.seq, whole)
-      })
-    } finally {
-      this.#isCompacting = false
-    }
+  /** What takes the place of its pieces, if there are several. */
+  async compacted(): Promise<Compacted | undefined> {
+    const pieces = await this.#hub.log.last(this.#topic, everything)
+    const newest = pieces.at(-1)
+    if (newest?.form !== 'text' || pieces.length === 1) return undefined
+    const data = wholePiece(this.#topic, wholeOf(pieces))
+    this.#pieces = 1
+    this.#base = data.length
+    this.#length = 0
+    return { topic: this.#topic, upTo: newest.seq, data }
   }
+}
+
+/** Those of each hub. */
+const compactions = new WeakMap<Hub, Compactions>()
+
+function compactionsOf(hub: Hub): Compactions {
+  const own = compactions.get(hub) ?? new Compactions(hub)
+  compactions.set(hub, own)
+  return own
 }

@@ -314,15 +314,20 @@ export class TextStream {
     this.#flushedAt = performance.now()
     if (this.#state !== 'active') this.#tell(this.#activate())
     for (const { mode, text } of this.#waiting.splice(0)) {
-      if (mode === 'replace') this.#clear()
-      for (const part of parts(text, this.hub.limits.event)) this.#send(part, mode)
+      const all = parts(text, this.hub.limits.event)
+      // Each goes before the one that was sent before it.
+      if (mode === 'prepend') all.reverse()
+      for (const [n, part] of all.entries()) {
+        this.#send(part, n > 0 && mode === 'replace' ? 'append' : mode)
+      }
     }
   }
 
   #send(text: string, mode: TextMode): void {
+    const isAll = mode === 'replace'
+    if (!this.format) return this.#tell(textPiece(this.topic, text, mode), { isAll })
+    if (isAll) this.#clear()
     if (text === '') return
-    if (!this.format)
-      return this.#tell(textPiece(this.topic, text, mode === 'replace' ? 'append' : mode))
     const isFirst = this.#blocks === undefined
     if (!this.#isKnown) this.#closeLeft()
     this.#blocks ??= this.format()

@@ -1,4 +1,4 @@
-import { findChromium } from '../../scripts/setup'
+import { chromiumFlags, chromiumPath } from '../../scripts/setup'
 import { DevTools } from './cdp'
 import { Tab } from './tab'
 
@@ -19,13 +19,14 @@ export class Chromium {
 
   /** @param folder where its profile may be */
   static async start(folder: string): Promise<Chromium> {
-    const path = findChromium()
-    if (!path) throw new Error('No Chromium found: install it, or set CHROMIUM to its path')
-    const child = Bun.spawn([path, ...flags, `--user-data-dir=${folder}/chromium`, 'about:blank'], {
-      stdin: 'ignore',
-      stdout: 'ignore',
-      stderr: 'pipe',
-    })
+    const child = Bun.spawn(
+      [chromiumPath(), ...flags, `--user-data-dir=${folder}/chromium`, 'about:blank'],
+      {
+        stdin: 'ignore',
+        stdout: 'ignore',
+        stderr: 'pipe',
+      },
+    )
     return new Chromium(child, await DevTools.connect(await addressIn(child.stderr)))
   }
 
@@ -55,15 +56,9 @@ export class Chromium {
 }
 
 const flags = [
+  ...chromiumFlags,
   '--headless',
   '--remote-debugging-port=0',
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
   '--window-size=1280,720',
 ]
 

@@ -1,8 +1,7 @@
 /** What a live page costs the browser's main thread. */
-import { frames, watchFrames } from '../browser/in-page'
+import { during } from '../browser/during'
 import { type LivePage, withPage } from '../browser/live-page'
 import { heads } from '../browser/page'
-import type { Work } from '../browser/tab'
 import { atMost, excess, ratio, scenario } from '../scenario'
 
 interface Case {
@@ -17,8 +16,6 @@ const warmUp = 3
 const tail = 0.5
 /** The page must be live after its navigation, and right after the last update, within so many milliseconds. */
 const patience = 15_000
-/** Milliseconds from frame to frame. */
-const usual = 1_000 / 60
 
 export const browser = scenario<Case>({
   name: 'browser',
@@ -65,38 +62,6 @@ export const browser = scenario<Case>({
     atMost(0, 'a second', 'dropped frames beyond stock', excess('headwater', 'stock', 'dropped')),
   ],
 })
-
-/** What the page does in so many seconds. */
-async function during({ chromium, tab }: LivePage, seconds: number) {
-  await tab.run(watchFrames)
-  const cpu = await chromium.cpu()
-  const before = await tab.work()
-  await Bun.sleep(seconds * 1_000)
-  const after = await tab.work()
-  const used = (await chromium.cpu()) - cpu
-  const gaps = await tab.run(frames)
-  const share = (time: number) => (time / (after.at - before.at)) * 100
-  const of = (name: keyof Work) => share(after[name] - before[name])
-  const [script, style, layout] = [of('script'), of('style'), of('layout')]
-  return {
-    thread: of('thread'),
-    script,
-    style,
-    layout,
-    other: of('task') - script - style - layout,
-    process: of('process'),
-    browser: share(used),
-    dropped: dropped(gaps) / seconds,
-    longest: Math.max(...gaps),
-  }
-}
-
-/** How many frames did not come in their time, by the milliseconds between those that did. */
-export function dropped(gaps: readonly number[]): number {
-  return gaps
-    .filter((gap) => gap > 1.5 * usual)
-    .reduce((sum, gap) => sum + Math.round(gap / usual) - 1, 0)
-}
 
 /** Waits until every cell is right, and says how long. @throws Error when that does not come. */
 async function right({ look, tab }: LivePage): Promise<number> {

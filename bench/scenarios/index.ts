@@ -5,6 +5,7 @@ import { components } from './components'
 import { connects } from './connects'
 import { entities } from './entities'
 import { idle } from './idle'
+import { logLines } from './log-lines'
 import { openLoop } from './open-loop'
 import { overload } from './overload'
 import { publish } from './publish'
@@ -12,6 +13,8 @@ import { replay } from './replay'
 import { slowEvents } from './slow-events'
 import { state } from './state'
 import { stuck } from './stuck'
+import { textChats } from './text-chats'
+import { textPage } from './text-page'
 import { turns } from './turns'
 
 /** In the order of the table. */
@@ -30,4 +33,7 @@ export const scenarios: readonly Scenario[] = [
   components,
   browser,
   browserCells,
+  textPage,
+  textChats,
+  logLines,
 ]

@@ -1,7 +1,7 @@
 /** better-sse on `Bun.serve` by its own `createResponse`, which is faster than its way over `node:http`: a channel a topic. */
 import { type Channel, createChannel, createResponse } from 'better-sse'
 import { listen } from '../serving/listen'
-import { serve } from '../serving/serve'
+import { inOneLine, serve } from '../serving/serve'
 import { topicOf } from '../serving/topics'
 
 const channels = new Map<string, Channel>()
@@ -19,4 +19,9 @@ const port = listen((request) =>
   }),
 )
 
-serve({ port, publish: (topic, data) => void channelOf(topic).broadcast(data, topic) })
+serve({
+  port,
+  publish: (topic, data) => void channelOf(topic).broadcast(data, topic),
+  // It writes `data:` and no blank: that of the token would be taken for it.
+  text: (topic, text) => void channelOf(topic).broadcast(` ${inOneLine(text)}`, topic),
+})

@@ -1,7 +1,7 @@
 /** The hub under test, with everything on: ids, the durable log, the registry's rows in the file. */
 import { Database } from 'bun:sqlite'
 import { join } from 'node:path'
-import { Hub } from 'headwater'
+import { Hub, type TextStream, textStream } from 'headwater'
 import type { Log } from 'headwater/log'
 import type { Candidate } from './serve'
 
@@ -34,9 +34,16 @@ export function benchHub({ log }: { log?: Log } = {}): BenchHub {
     guard: 'public',
     ...(keep && { keep: { count: keep, age: 24 * 60 * 60 * 1_000 } }),
   })
+  /** As an app holds them. */
+  const texts = new Map<string, TextStream>()
   return {
     hub,
     publish: (topic, data) => hub.publish(topic, data),
+    text(topic, token) {
+      const own = texts.get(topic) ?? textStream(hub, topic)
+      texts.set(topic, own)
+      own.text(token)
+    },
     orders: {
       /** Publishes as fast as it goes, and gives the event ids. */
       fill: async ({ data }: { data: string[] }) => {

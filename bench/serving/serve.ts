@@ -5,11 +5,14 @@
  */
 import { answer, type Orders, say } from '../child'
 import { epochTime, eventData, filling } from './event'
+import { chatOf, tokenOf } from './tokens'
 
 /** A server under test. */
 export interface Candidate {
   port: number
   publish(topic: string, data: string): unknown
+  /** Adds user text to what a topic shows. @default publishes it escaped */
+  text?(topic: string, text: string): void
   /** What only this one can do. */
   orders?: Orders
 }
@@ -25,8 +28,10 @@ export interface Published {
 }
 
 /** Carries out orders until the input ends. */
-export function serve({ port, publish, orders }: Candidate): Promise<never> {
+export function serve({ port, publish, text, orders }: Candidate): Promise<never> {
   const numbers = new Map<string, number>()
+  const add = text ?? ((topic: string, text: string) => publish(topic, inOneLine(text)))
+  let tokens = 0
 
   const publishNext = (topic: string, rest: string, at = epochTime()) => {
     const number = (numbers.get(topic) ?? 0) + 1
@@ -66,6 +71,14 @@ export function serve({ port, publish, orders }: Candidate): Promise<never> {
         const rest = filling(bytes)
         await byTheClock(perSecond, seconds, (at) => publishNext(topic, rest, at))
       }),
+    /** Tokens whenever they are due, one text after the other. */
+    tokens: (order: { chats: number; perSecond: number; seconds: number }) =>
+      timed(() =>
+        byTheClock(order.perSecond, order.seconds, () => {
+          const text = tokens % order.chats
+          add(chatOf(text), tokenOf(text, Math.floor(tokens++ / order.chats)))
+        }),
+      ),
     memory: async () => {
       for (let i = 0; i < 5; i++) {
         Bun.gc(true)
@@ -78,6 +91,11 @@ export function serve({ port, publish, orders }: Candidate): Promise<never> {
     ...watching(),
     ...orders,
   })
+}
+
+/** Escaped, and fit for servers that do not know of lines. */
+export function inOneLine(text: string): string {
+  return Bun.escapeHTML(text).replaceAll('\n', '&#10;')
 }
 
 /** Publishes whenever it is due, in microseconds since 1970; resolves when the last is confirmed. */

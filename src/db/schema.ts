@@ -19,18 +19,21 @@ export const event = sqliteTable(
   },
   (table) => [
     index('hw_event_topic').on(table.topic, table.seq),
-    index('hw_event_text').on(table.topic, table.seq).where(sql`${table.form} = 'text'`),
     index('hw_event_signal').on(table.at).where(sql`${table.kind} = 'signal'`),
     uniqueIndex('hw_event_key').on(table.topic, table.key).where(sql`${table.key} is not null`),
   ],
 )
 
-/** Up to where the events of a topic were given up; a cursor before it needs the snapshot. */
+/**
+ * Up to where the events of a topic were given up; a cursor before it needs the snapshot. That of a topic with pieces of
+ * a text always does.
+ */
 export const floor = sqliteTable(
   'hw_floor',
   {
     topic: text().primaryKey(),
     seq: integer().notNull(),
+    text: integer({ mode: 'boolean' }).notNull().default(false),
   },
   (table) => [index('hw_floor_seq').on(table.seq)],
 )

@@ -75,6 +75,14 @@ export type Tx = Pick<
   'select' | 'insert' | 'delete'
 >
 
+/** What takes the place of all pieces of a topic's text up to a number, and is kept under that number. */
+export interface Compacted {
+  topic: Topic
+  upTo: number
+  /** A piece that sets the whole text. */
+  data: string
+}
+
 /** Topics of which events were given up before they could be told. */
 export interface Missed {
   topics: readonly Topic[]
@@ -120,8 +128,8 @@ export interface Log {
   trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
   /** The topics with pieces of a text with `after < seq`: these mean nothing to who has not all before them. */
   texts(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
-  /** Has all pieces of a topic's text up to a number replaced by one with that number, which sets the whole. */
-  compact(topic: Topic, upTo: number, data: string): Awaitable<void>
+  /** Has the pieces of texts replaced, of all or none. */
+  compact(texts: readonly Compacted[]): Awaitable<void>
   /**
    * Gives up the oldest events of a topic of kind `log`, and of every topic the signals over ten seconds. Of a text
    * all pieces go together, when its newest is too old.

@@ -1,6 +1,7 @@
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
+  type Compacted,
   type Entry,
   endKey,
   eventOf,
@@ -113,11 +114,13 @@ class MemoryLog implements Log {
     })
   }
 
-  compact(topic: Topic, upTo: number, data: string): void {
-    const shelf = this.#shelf(topic)
-    shelf.events = shelf.events
-      .filter(({ form, seq }) => form !== 'text' || seq >= upTo)
-      .map((event) => (event.seq === upTo ? { ...event, data } : event))
+  compact(texts: readonly Compacted[]): void {
+    for (const { topic, upTo, data } of texts) {
+      const shelf = this.#shelf(topic)
+      shelf.events = shelf.events
+        .filter(({ form, seq }) => form !== 'text' || seq >= upTo)
+        .map((event) => (event.seq === upTo ? { ...event, data } : event))
+    }
   }
 
   trim(topic: Topic, { count, age }: Keep): boolean {

@@ -5,6 +5,7 @@ import { isPattern, matches, type Pattern, type Topic } from '../topic'
 import {
   type Appended,
   type Awaitable,
+  type Compacted,
   type Entry,
   endKey,
   eventOf,
@@ -28,6 +29,9 @@ const fewEvents = 2_000
 
 /** How many events are told at a time. */
 const most = 1_000
+
+/** How many topics are known to be marked; then it is learnt anew. */
+const mostMarked = 10_000
 
 /** How many skipped ranges of numbers are kept: that many restarts ago nobody's cursor is. */
 const gapsKept = 1_000
@@ -84,6 +88,9 @@ class SqliteLog implements Log {
   #inGap: Statement<unknown, [number, number]>
   #textsNamed: Statement<{ topic: Topic }, [string, number]>
   #textsBetween: Statement<{ topic: Topic }, [string, string, number]>
+  #markText: Statement<unknown, [string]>
+  /** Topics that are known to be marked as texts. */
+  #marked = new Set<Topic>()
   #skippedAt = Number.NEGATIVE_INFINITY
   #listeners = new Map<Follower, (error: unknown) => void>()
   #news: (position: number) => { events: LogEvent[]; missed: Floor[] }
@@ -122,14 +129,14 @@ class SqliteLog implements Log {
       `select ${columns} from hw_event
        where topic = ? and seq > ? and kind <> 'signal' order by seq limit ?`,
     )
-    this.#textsNamed = client.prepare(
-      `select value as topic from json_each(?) where exists (
-         select 1 from hw_event where topic = value and seq > ? and form = 'text'
-       )`,
-    )
-    this.#textsBetween = client.prepare(
-      `select distinct topic from hw_event
-       where topic >= ? and topic < ? and seq > ? and form = 'text'`,
+    const textsOf = (named: string) =>
+      `select topic from hw_floor where ${named} and text and exists (
+         select 1 from hw_event where topic = hw_floor.topic and seq > ? and form = 'text'
+       )`
+    this.#textsNamed = client.prepare(textsOf('topic in (select value from json_each(?))'))
+    this.#textsBetween = client.prepare(textsOf('topic >= ? and topic < ?'))
+    this.#markText = client.prepare(
+      'insert into hw_floor (topic, seq, text) values (?, 0, 1) on conflict do update set text = 1',
     )
     const givenUp = client.prepare<Floor, [number, number]>(
       'select topic, seq from hw_floor where seq > ? and seq <= ?',
@@ -274,13 +281,19 @@ class SqliteLog implements Log {
     return [...new Set(found.map(({ topic }) => topic))]
   }
 
-  compact(topic: Topic, upTo: number, data: string): Awaitable<void> {
+  compact(texts: readonly Compacted[]): Awaitable<void> {
+    const replace = this.#client.query(
+      "update hw_event set data = ? where seq = ? and form = 'text'",
+    )
+    const remove = this.#client.query(
+      "delete from hw_event where topic = ? and form = 'text' and seq < ?",
+    )
     return patiently(() =>
       this.#locked(() => {
-        this.#client.query('update hw_event set data = ? where seq = ?').run(data, upTo)
-        this.#client
-          .query("delete from hw_event where topic = ? and form = 'text' and seq < ?")
-          .run(topic, upTo)
+        for (const { topic, upTo, data } of texts) {
+          // Of one that was given up meanwhile nothing is left to set.
+          if (replace.run(data, upTo).changes > 0) remove.run(topic, upTo)
+        }
       }),
     )
   }
@@ -372,12 +385,17 @@ class SqliteLog implements Log {
   #writeAll(entries: readonly Entry[]): Written {
     const before = this.#taken.get()?.seq ?? 0
     let seq = before
+    const texts = new Set<Topic>()
+    for (const { form, topic } of entries) {
+      if (form === 'text' && !this.#marked.has(topic)) texts.add(topic)
+    }
+    for (const topic of texts) this.#markText.run(topic)
     const places = entries.map((entry) => {
       const place = this.#write(entry, seq + 1)
       if (place.fresh) seq = place.seq
       return place
     })
-    return { before, places }
+    return { before, places, texts }
   }
 
   /** Runs it in a transaction that has the write lock from the start. */
@@ -477,7 +495,9 @@ class SqliteLog implements Log {
   #giveUpText(topic: Topic, before: number): void {
     const newest = this.#client
       .query<{ seq: number; at: number }, [string]>(
-        "select seq, at from hw_event where topic = ? and form = 'text' order by seq desc limit 1",
+        `select seq, at from hw_event
+         where topic = (select topic from hw_floor where topic = ? and text) and form = 'text'
+         order by seq desc limit 1`,
       )
       .get(topic)
     if (!newest || newest.at >= before) return
@@ -488,14 +508,16 @@ class SqliteLog implements Log {
   #raiseFloor(topic: Topic, seq: number): void {
     this.#client
       .query(
-        `insert into hw_floor values (?, ?)
+        `insert into hw_floor (topic, seq) values (?, ?)
          on conflict do update set seq = max(seq, excluded.seq)`,
       )
       .run(topic, seq)
   }
 
   /** What this process appended is told from memory, unless another process appended in between. */
-  #tell(entries: readonly Entry[], { before, places }: Written): Appended[] {
+  #tell(entries: readonly Entry[], { before, places, texts }: Written): Appended[] {
+    if (this.#marked.size > mostMarked) this.#marked.clear()
+    for (const topic of texts) this.#marked.add(topic)
     const fresh: LogEvent[] = []
     for (let i = 0; i < places.length; i++) {
       const place = places[i] as Appended
@@ -567,6 +589,8 @@ class SqliteLog implements Log {
 interface Written {
   before: number
   places: Appended[]
+  /** Topics that were marked as texts. */
+  texts: Set<Topic>
 }
 
 type Row = [number, string, string, string, string | null, string, number, string | null]

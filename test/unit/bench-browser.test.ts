@@ -1,9 +1,9 @@
 /** The benchmark's browser scenario: what its figures are made of. */
 import { describe, expect, test } from 'bun:test'
+import { dropped } from '../../bench/browser/during'
 import { fields, Jobs } from '../../bench/browser/jobs'
 import { selfTimes } from '../../bench/browser/profile'
 import { ownTimes, type TraceEvent } from '../../bench/browser/trace'
-import { dropped } from '../../bench/scenarios/browser'
 
 describe('the jobs', () => {
   const rows = 25

@@ -8,6 +8,7 @@ import { Load, type Told } from '../../bench/load/load'
 import { writeSection } from '../../bench/report'
 import { median } from '../../bench/rounds'
 import { epochTime, eventData, filling } from '../../bench/serving/event'
+import { runBench } from '../support/bench'
 
 const rest = filling(120)
 
@@ -145,19 +146,10 @@ test('a median is the value in the middle', () => {
 
 test('a scenario measures, checks and judges', async () => {
   const words = 'turns --runs 1 --connections 5 --events 20 --bytes 64 --only floor,headwater --dry'
-  const child = Bun.spawn([process.execPath, 'bench/main.ts', ...words.split(' ')], {
-    cwd: `${import.meta.dir}/../..`,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  const [text, problems] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-  ])
-  expect(problems).not.toContain('failed')
+  const text = await runBench(words)
   expect(text).toMatch(/^\| measurements in which Headwater .* \| +0 \| +0 \| +reached \|$/m)
   expect(text).toMatch(/^\| floor +\| +[\d,]+ \| +[\d.]+ \| +[\d.]+ \| +[\d.]+ \| +1\.00 \|$/m)
   expect(text).toMatch(/^\| headwater +\| +[\d,]+ \| +[\d.]+ \| +[\d.]+ \| +[\d.]+ \| +[\d.]+ \|$/m)
   expect(text).toMatch(/^\| deliveries\/s by the floor +\| +≥ 1.5 × \| +[\d.]+ \| .*reached/m)
   expect(text).toMatch(/^\| by Hono .* not measured \|$/m)
-  expect(await child.exited).toBe(0)
 }, 30_000)

@@ -9,6 +9,7 @@ import {
   Connected,
   ConnectionStatus,
   HeadwaterHead,
+  LiveLog,
   LogView,
   MultiStreamRow,
   MultiStreamTable,
@@ -19,6 +20,7 @@ import {
   tableRow,
 } from '../../components'
 import { Hub } from '../../src/hub'
+import { logLines } from '../../src/lines'
 import { MultiStreamManager } from '../../src/manager'
 import { topic } from '../../src/topic'
 
@@ -116,6 +118,17 @@ const components: Record<string, (word: string) => JSX.Element> = {
     <TopicElement hub={hub} topic={topic('room', idFrom(word))} content="" {...everywhere(word)} />
   ),
   StatusBadge: (word) => <StatusBadge state={word} {...everywhere(word)} />,
+  LiveLog: (word) => (
+    <LiveLog
+      log={logLines(hub, topic('log', idFrom(word)), { id: word })}
+      label={word}
+      download={word}
+      earlier={word}
+      words={{ show: word, all: word, hidden: word, pause: word, waiting: word, earlier: word }}
+      empty={<em safe>{word}</em>}
+      {...everywhere(word)}
+    />
+  ),
   LogView: (word) => (
     <LogView
       manager={things}

@@ -94,8 +94,9 @@ describe('HeadwaterHead', () => {
       'script',
       'script',
       'script',
+      'script',
     ])
-    const [, meta, link, htmx, sse, status, runtime] = head
+    const [, meta, link, htmx, sse, text, status, runtime] = head
     expect(JSON.parse(meta?.attributes.content ?? '')).toEqual({
       includeIndicatorStyles: false,
       allowEval: false,
@@ -109,6 +110,7 @@ describe('HeadwaterHead', () => {
     })
     expect(htmx?.attributes).toEqual(script('htmx.js'))
     expect(sse?.attributes).toEqual(script('sse.js'))
+    expect(text?.attributes).toEqual(script('text.js'))
     expect(status?.attributes).toEqual(script('status.js'))
     expect(runtime?.attributes).toEqual({
       ...script('headwater.js'),
@@ -122,8 +124,15 @@ describe('HeadwaterHead', () => {
 
   test('H-11 with htmx 4 the extension is the one that it has dropped, and the morph is without idiomorph', async () => {
     const head = read(await (<HeadwaterHead hub={hub} htmx={4} theme={false} nonce="n0" />))
-    expect(head.map(({ tag }) => tag)).toEqual(['meta', 'script', 'script', 'script', 'script'])
-    const [meta, htmx, sse, , runtime] = head
+    expect(head.map(({ tag }) => tag)).toEqual([
+      'meta',
+      'script',
+      'script',
+      'script',
+      'script',
+      'script',
+    ])
+    const [meta, htmx, sse, text, , runtime] = head
     expect(JSON.parse(meta?.attributes.content ?? '')).toEqual({
       includeIndicatorCSS: false,
       defaultSettleDelay: 0,
@@ -131,6 +140,7 @@ describe('HeadwaterHead', () => {
     })
     expect(htmx?.attributes).toEqual({ ...script('htmx4.js'), nonce: 'n0' })
     expect(sse?.attributes).toEqual({ ...script('sse4.js'), nonce: 'n0' })
+    expect(text?.attributes).toEqual({ ...script('text.js'), nonce: 'n0' })
     expect(runtime?.attributes).toEqual({
       ...script('headwater.js'),
       nonce: 'n0',
@@ -140,18 +150,24 @@ describe('HeadwaterHead', () => {
   })
 
   test.each([
-    [2, ['htmx.js', 'sse.js']],
-    [4, ['htmx4.js', 'sse4.js']],
-  ] as const)('without the runtime it is htmx %d with its extension', async (htmx, names) => {
-    const head = read(await (<HeadwaterHead hub={hub} htmx={htmx} runtime={false} theme={false} />))
-    const scripts = head.filter(({ tag }) => tag === 'script')
-    expect(scripts.map(({ attributes }) => attributes)).toEqual(names.map(script))
-  })
+    [2, ['htmx.js', 'sse.js', 'text.js']],
+    [4, ['htmx4.js', 'sse4.js', 'text.js']],
+  ] as const)(
+    'without the runtime it is htmx %d with its extension, and the script of streamed text',
+    async (htmx, names) => {
+      const head = read(
+        await (<HeadwaterHead hub={hub} htmx={htmx} runtime={false} theme={false} />),
+      )
+      const scripts = head.filter(({ tag }) => tag === 'script')
+      expect(scripts.map(({ attributes }) => attributes)).toEqual(names.map(script))
+    },
+  )
 
   test('gives its nonce to each file and to htmx', async () => {
     const head = read(await (<HeadwaterHead hub={hub} nonce="n0" theme={false} />))
     expect(head.map(({ tag, attributes }) => [tag, attributes.nonce])).toEqual([
       ['meta', undefined],
+      ['script', 'n0'],
       ['script', 'n0'],
       ['script', 'n0'],
       ['script', 'n0'],

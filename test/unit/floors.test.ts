@@ -28,7 +28,7 @@ const floors: { name: string; files: string[] }[] = [
   {
     name: '3 streams',
     files: [
-      'src/{manager,action,stream,contents,runs,source,text,text-source,text-writer,windows,collection,room,document}.ts',
+      'src/{manager,action,stream,contents,runs,source,compactions,text,text-source,text-writer,windows,collection,room,document}.ts',
       'src/{component,newest,lines,ansi}.ts',
       'src/async-*.ts',
       'src/markdown*.ts',

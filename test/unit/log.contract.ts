@@ -296,7 +296,7 @@ export function contract(name: string, make: () => Place): void {
         end('a'),
       ])
       const upTo = places[2]?.seq as number
-      await log.compact(asTopic('a'), upTo, '123')
+      await log.compact([{ topic: asTopic('a'), upTo, data: '123' }])
       expect(datas(await log.last(asTopic('a'), 99))).toEqual(['123', '4', 'slot'])
       expect(datas(await log.last(asTopic('b'), 99))).toEqual(['other'])
       expect((await log.last(asTopic('a'), 99)).map(({ seq }) => seq)).toEqual(
