@@ -211,11 +211,11 @@ describe('the conversations', () => {
     const { chats, hub, store, server } = start()
     const drip = new Drip()
     server.next({ tokens: drip })
-    const { id, title } = await chats.ask('  What is <b>this</b>?\r\nsecond line ')
+    const { id, title } = await chats.ask(' \r\n  What is <b>this</b>?\r\nsecond line ')
     expect(title).toBe('What is <b>this</b>?')
     const [question, answer] = store.messages(id) as [Message, Message]
     expect(question).toMatchObject({ role: 'user', state: 'done' })
-    expect(question.text).toBe('What is <b>this</b>?\nsecond line')
+    expect(question.text).toBe('  What is <b>this</b>?\nsecond line')
     expect(answer).toMatchObject({ role: 'assistant', state: 'running', text: '', model: 'm' })
 
     drip.give('It is **th')
