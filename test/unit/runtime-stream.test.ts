@@ -150,11 +150,11 @@ describe('the stream', () => {
     expect(second?.drop.toSorted()).toEqual(['a', 'd'])
   })
 
-  test('asks for no more than 2,000 addresses at once', async () => {
+  test('asks for no more than 1,000 addresses at once', async () => {
     const { answer } = opening()
     const page = start(answer)
     page.change({ follow: follow(...Array.from({ length: 4_500 }, (_, n) => `n${n}`)) })
-    await page.requests(3)
+    await page.requests(5)
     expect(page.asked.map(({ follow }) => follow.length)).toEqual([1_000, 1_000, 1_000, 1_000, 500])
     expect(new Set(page.asked.flatMap(idsOf)).size).toBe(4_500)
   })
