@@ -36,3 +36,12 @@ export function dropped(gaps: readonly number[]): number {
     .filter((gap) => gap > 1.5 * usual)
     .reduce((sum, gap) => sum + Math.round(gap / usual) - 1, 0)
 }
+
+/** The columns of what a main thread did. */
+export const threadColumns = [
+  { name: 'main thread %', figure: 'thread', digits: 1 },
+  { name: 'script %', figure: 'script', digits: 1 },
+  { name: 'style %', figure: 'style', digits: 1 },
+  { name: 'layout %', figure: 'layout', digits: 1 },
+  { name: 'other %', figure: 'other', digits: 1 },
+]

@@ -1,5 +1,5 @@
 /** What a live page costs the browser's main thread. */
-import { during } from '../browser/during'
+import { during, threadColumns } from '../browser/during'
 import { type LivePage, withPage } from '../browser/live-page'
 import { heads } from '../browser/page'
 import { atMost, excess, ratio, scenario } from '../scenario'
@@ -38,11 +38,7 @@ export const browser = scenario<Case>({
       return { ...work, each: (work.thread * 10_000) / perSecond, late, live: page.live }
     }),
   columns: [
-    { name: 'main thread %', figure: 'thread', digits: 1 },
-    { name: 'script %', figure: 'script', digits: 1 },
-    { name: 'style %', figure: 'style', digits: 1 },
-    { name: 'layout %', figure: 'layout', digits: 1 },
-    { name: 'other %', figure: 'other', digits: 1 },
+    ...threadColumns,
     { name: 'µs an update', figure: 'each' },
     { name: 'process %', figure: 'process', digits: 1 },
     { name: 'browser %', figure: 'browser', digits: 1 },

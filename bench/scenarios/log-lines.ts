@@ -1,4 +1,5 @@
 /** A log that writes more lines than anybody can read, in a page. */
+import { threadColumns } from '../browser/during'
 import { rowsOfSlot } from '../browser/in-page'
 import { stream } from '../browser/streaming'
 import type { Tab } from '../browser/tab'
@@ -33,11 +34,7 @@ export const logLines = scenario<Case>({
     return { ...found, most: Math.max(found.most, found.rows) }
   },
   columns: [
-    { name: 'main thread %', figure: 'thread', digits: 1 },
-    { name: 'script %', figure: 'script', digits: 1 },
-    { name: 'style %', figure: 'style', digits: 1 },
-    { name: 'layout %', figure: 'layout', digits: 1 },
-    { name: 'other %', figure: 'other', digits: 1 },
+    ...threadColumns,
     { name: 'process %', figure: 'process', digits: 1 },
     { name: 'server %', figure: 'server', digits: 1 },
     { name: 'dropped frames/s', figure: 'dropped', digits: 1 },

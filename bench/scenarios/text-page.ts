@@ -1,4 +1,5 @@
 /** What a text that grows fast costs the browser's main thread. */
+import { threadColumns } from '../browser/during'
 import { textOfSlot } from '../browser/in-page'
 import { stream } from '../browser/streaming'
 import type { Tab } from '../browser/tab'
@@ -38,11 +39,7 @@ export const textPage = scenario<Case>({
     )
   },
   columns: [
-    { name: 'main thread %', figure: 'thread', digits: 1 },
-    { name: 'script %', figure: 'script', digits: 1 },
-    { name: 'style %', figure: 'style', digits: 1 },
-    { name: 'layout %', figure: 'layout', digits: 1 },
-    { name: 'other %', figure: 'other', digits: 1 },
+    ...threadColumns,
     { name: 'process %', figure: 'process', digits: 1 },
     { name: 'server %', figure: 'server', digits: 1 },
     { name: 'dropped frames/s', figure: 'dropped', digits: 1 },
