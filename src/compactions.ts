@@ -10,8 +10,9 @@ export interface Compactable {
 /** How long it may wait, and how long others have their turn in between, in milliseconds. */
 const soon = 50
 const pause = 5
-/** How many texts are compacted in one transaction: some milliseconds of work. */
+/** How many texts are compacted in one transaction, and for how long it is begun with another, in milliseconds. */
 const portion = 8
+const turn = 4
 
 /** Has the pieces of texts replaced beside the work, some texts at a time: those that begin together are due together. */
 export class Compactions {
@@ -35,16 +36,27 @@ export class Compactions {
   }
 
   async #next(): Promise<void> {
-    const texts = [...this.#due].slice(0, portion)
-    for (const text of texts) this.#due.delete(text)
-    try {
+    const made: Compacted[] = []
+    const until = performance.now() + turn
+    for (const text of this.#due) {
       if (this.#hub.isClosed) return
-      const made = await Promise.all(texts.map((text) => text.compacted()))
-      await this.#hub.log.compact(made.filter((one) => one !== undefined))
-    } catch (error) {
-      if (!this.#hub.isClosed) this.#hub.report(error)
+      this.#due.delete(text)
+      const one = await this.#orReport(() => text.compacted())
+      if (one) made.push(one)
+      if (made.length === portion || performance.now() > until) break
     }
+    if (made.length > 0) await this.#orReport(async () => this.#hub.log.compact(made))
     this.#timer = undefined
     if (this.#due.size > 0) this.#wait(pause)
+  }
+
+  /** One that fails costs the others nothing. */
+  async #orReport<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!this.#hub.isClosed) this.#hub.report(error)
+      return undefined
+    }
   }
 }

@@ -12,7 +12,7 @@ import { addressOf, urlOf } from './origin'
 import { comeBack, Refusal } from './refusal'
 import type { Registry } from './registry'
 import type { Replay } from './replay'
-import type { Revocation } from './revocation'
+import { type Revocation, revoked } from './revocation'
 import { Same } from './same'
 import { openFrame, type Refused, refusedFrame, Subscriptions } from './subscriptions'
 
@@ -279,7 +279,6 @@ export class Connections {
   }
 }
 
-const revoked = 'Your access to this stream has ended; reload the page.'
 const unkept = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' }
 
 /** Drops what is too much: of a browser with many tabs the others live on. */

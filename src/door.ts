@@ -14,7 +14,7 @@ import { readOrder, type Wanted } from './order'
 import { isForeign, urlOf } from './origin'
 import { Refusal } from './refusal'
 import type { Refused, Subscription } from './subscriptions'
-import { asPattern, asTopic, isPattern, type Pattern, type Topic } from './topic'
+import { asPattern, isPattern, type Pattern, type Topic } from './topic'
 import { within } from './within'
 
 /**
@@ -100,8 +100,8 @@ export interface DoorOptions {
   connectPage: (request: Request, page: ConnectPage, connection: string | undefined) => Response
   /** @throws Refusal when a page of that viewer has no such connection here. */
   findPage: (connection: string, viewer: string | undefined) => unknown
-  /** Stops what is piped to a topic. */
-  stop: (topic: Topic) => Promise<void>
+  /** Stops what is piped to topics. @throws Refusal when the viewer's access to one was taken. */
+  stop: (topics: readonly Topic[], viewer: string | undefined) => Promise<void>
   onRefuse: (refusal: Refusal, request: Request) => void
   onError: (error: unknown) => void
 }
@@ -199,10 +199,12 @@ export class Door {
     }
     const viewer = await this.#options.viewer?.(request)
     const asked = this.#askTopics(url.searchParams.getAll('topic'))
+    const topics = asked.guards.map(({ subject }) => subject as Topic)
+    if (topics.some(isPattern)) throw new Refusal(400, 'Name the topic that is to be stopped.')
     // Who may follow a text may not always stop it: only a signature says so.
     const guards: Guarded[] = asked.guards.map(({ subject }) => ({ guard: 'signed', subject }))
     await this.#guard(request, url, { ...asked, guards }, viewer)
-    for (const topic of url.searchParams.getAll('topic')) await this.#options.stop(asTopic(topic))
+    await this.#options.stop(topics, viewer)
     if (request.headers.has('hx-request')) return new Response(null, { status: 204 })
     return new Response(null, { status: 303, headers: { location: backTo(request, url) } })
   }
@@ -351,7 +353,9 @@ export class Door {
 function backTo({ headers }: Request, { host }: URL): string {
   const from = URL.parse(headers.get('referer') ?? '')
   // Two slashes would begin the name of another host.
-  return from?.host === host ? from.pathname.replace(/^\/+/, '/') + from.search : '/'
+  return from?.host === host && /^https?:$/.test(from.protocol)
+    ? from.pathname.replace(/^\/+/, '/') + from.search
+    : '/'
 }
 
 /** Without reading it: what nobody reads the server throws away as it comes. */

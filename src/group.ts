@@ -125,6 +125,6 @@ export class Group {
   mark({ topic, form }: Framed): void {
     if (form === 'end') {
       if (this.#open.delete(topic)) this.#ended.add(topic)
-    } else if (this.#ended.delete(topic)) this.#open.add(topic)
+    } else if (form !== 'stop' && this.#ended.delete(topic)) this.#open.add(topic)
   }
 }

@@ -40,7 +40,7 @@ import { type Content, type Destination, Publisher, type Rendered } from './publ
 import { printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
-import { type Access, Revocation, revocations } from './revocation'
+import { type Access, Revocation, revocations, revoked } from './revocation'
 import { Patch, swap } from './swap'
 import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
@@ -61,6 +61,8 @@ export class Hub {
   readonly db: Store['db']
   readonly log: Log
   readonly registry: Registry
+  /** @internal What has text that waits for more; it is sent before the hub closes. */
+  readonly unflushed = new Set<{ flush(): unknown }>()
   #store: Store
   #signer: Signer
   #viewer: NonNullable<HubOptions['viewer']> | undefined
@@ -149,7 +151,11 @@ export class Hub {
       connect: (request, connect) => this.#connections.open(request, connect),
       connectPage: (...page) => this.#connections.page(...page),
       findPage: (...page) => this.#connections.ofPage(...page),
-      stop: (topic) => this.stop(topic),
+      stop: async (topics, viewer) => {
+        const patterns = topics as readonly string[] as readonly Pattern[]
+        if (this.#revocation.refuses(viewer ?? null, patterns)) throw new Refusal(403, revoked)
+        await Promise.all(topics.map((topic) => this.stop(topic)))
+      },
       onRefuse: this.#onRefuse,
       onError: this.#onError,
     })
@@ -568,9 +574,10 @@ export class Hub {
     if (this.#closed) return
     // Nobody comes after it to try again.
     this.#store.wait()
+    for (const stops of this.#piped.values()) for (const stop of stops) stop()
+    for (const one of this.unflushed) one.flush()
     this.#publisher.flush()
     this.#closed = true
-    for (const stops of this.#piped.values()) for (const stop of stops) stop()
     this.#forget()
     for (const endpoint of this.#endpoints.values()) endpoint.close?.()
     this.#publisher.flush()
@@ -647,6 +654,7 @@ export class Hub {
   async #drain(within: number): Promise<void> {
     this.#connections.closing = true
     const until = performance.now() + within
+    for (const one of this.unflushed) one.flush()
     await atMost(within / 2, this.#publisher.settle())
     if (!this.#closed) this.#delivery.flush()
     await this.#connections.drain(until)

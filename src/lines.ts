@@ -11,6 +11,7 @@ import type { Hub } from './hub'
 import { linesPiece, shown } from './text-wire'
 import { TextWriter } from './text-writer'
 import { asTopic, type Topic } from './topic'
+import { checkWindow, flushAt, forgetFlush } from './windows'
 import type { EventId } from './wire'
 
 /** How much a line matters, by what it says itself. */
@@ -56,8 +57,12 @@ export class LogLines {
   #next: number
   #row: (line: Line, n: number) => Html
   /** Rows that are not sent, oldest first. */
-  #due: Html[] = []
-  #timer: Timer | undefined
+  #rows: Html[] = []
+  #sentAt = Number.NEGATIVE_INFINITY
+  #isPlanned = false
+  #sender = { flush: () => this.#send() }
+  /** What was sent since it was last waited for. */
+  #written: Promise<void> | undefined
 
   constructor(hub: Hub, topic: Topic, options: LogLinesOptions = {}) {
     const { max = 1_000, window = 16, first = 1, id = idOf(topic) } = options
@@ -66,16 +71,10 @@ export class LogLines {
     }
     this.hub = hub
     this.topic = topic
-    if (!(window >= 0)) {
-      throw new TypeError(`Expected milliseconds from 0 on as window, got ${window}`)
-    }
-    if (hub.kindOf(topic) !== 'log') {
-      throw new TypeError(`Expected "${topic}" to be of kind log, got ${hub.kindOf(topic)}`)
-    }
     this.max = max
     this.id = id
     this.#writer = new TextWriter(hub, topic)
-    this.#window = window
+    this.#window = checkWindow(window)
     this.#next = first
     this.#row = rowOf(id)
   }
@@ -85,23 +84,24 @@ export class LogLines {
     return this.#next
   }
 
-  /** Adds lines: a text of one or more, one with its level, or many. */
+  /** Adds lines: a text of one or more, one with its level, or many. Of more than are kept the first are not shown at all. */
   push(lines: string | Line | readonly (string | Line)[]): void {
-    if (typeof lines === 'string' || 'text' in lines) this.#add(lines)
-    else for (const line of lines) this.#add(line)
-    if (this.#timer === undefined) this.#send()
+    const all = typeof lines === 'string' || 'text' in lines ? [lines] : lines
+    for (const [n, line] of all.entries()) this.#add(line, n < all.length - this.max)
+    if (this.#rows.length > 0) this.#plan()
   }
 
-  /** Sends what waits. Resolves when all of it is kept. */
+  /** Sends what waits. Resolves when all that was pushed is kept. */
   async flush(): Promise<void> {
-    await this.#publish()
+    this.#send()
+    const written = this.#written
+    this.#written = undefined
+    await written
   }
 
   /** Sends what waits, and says that nothing more will come: pages that show only this are told `done`. */
   async end(): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    await this.#publish()
+    await this.flush()
     await this.hub.end(this.topic)
   }
 
@@ -118,31 +118,39 @@ export class LogLines {
     return lines.map((line) => row(line, line.n)).join('')
   }
 
-  #add(line: string | Line): void {
+  /** @param isLeft whether it only counts */
+  #add(line: string | Line, isLeft: boolean): void {
     const { text, level, n } = typeof line === 'string' ? { text: line } : line
     const last = text.endsWith('\n') ? text.length - 1 : text.length
     if (n !== undefined) this.#next = n
-    for (const one of text.slice(0, last).split('\n')) {
-      this.#due.push(this.#row({ text: one, level }, this.#next++))
+    const own = text.slice(0, last).split('\n')
+    const left = isLeft ? own.length : Math.max(0, own.length - this.max)
+    this.#next += left
+    for (const one of own.slice(left)) {
+      this.#rows.push(this.#row({ text: one, level }, this.#next++))
     }
-    if (this.#due.length > 2 * this.max) this.#due.splice(0, this.#due.length - this.max)
+    if (this.#rows.length > 2 * this.max) this.#rows.splice(0, this.#rows.length - this.max)
   }
 
-  /** What is pushed from here on waits for the window to be over. */
+  /** The first after a pause goes in the next turn, others at the end of their window. */
+  #plan(): void {
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    this.hub.unflushed.add(this.#sender)
+    flushAt(this.#sender, Math.max(performance.now(), this.#sentAt + this.#window))
+  }
+
   #send(): void {
-    if (this.#due.length === 0) return
-    // What is not kept is reported by the writer.
-    this.#publish().catch(() => {})
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined
-      this.#send()
-    }, this.#window)
-  }
-
-  async #publish(): Promise<void> {
-    const rows = this.#due.splice(0).slice(-this.max)
+    forgetFlush(this.#sender)
+    this.hub.unflushed.delete(this.#sender)
+    this.#isPlanned = false
+    const rows = this.#rows.splice(0).slice(-this.max)
+    if (rows.length === 0) return
+    this.#sentAt = performance.now()
     const write = (html: Html) => this.#writer.write(linesPiece(this.topic, html, this.max))
-    await Promise.all(chunks(rows).map(write))
+    this.#written = Promise.all([this.#written, ...chunks(rows).map(write)]).then(() => {})
+    // The writer reports it, and who waits hears of it.
+    this.#written.catch(() => {})
   }
 }
 

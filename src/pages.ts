@@ -28,7 +28,7 @@ export class Pages {
 
   /** Notes that a topic has ended, or goes on; pages are told once all that was before is written. */
   mark({ topic, form }: LogEvent): void {
-    if (this.#all.size === 0) return
+    if (this.#all.size === 0 || form === 'stop') return
     const isEnd = form === 'end'
     if (!isEnd && !this.#ended.delete(topic)) return
     for (const connection of this.#all) {

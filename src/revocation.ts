@@ -25,6 +25,9 @@ type Tx = Pick<Store['own'], 'select' | 'delete' | 'insert'>
 /** The topic of the mark that tells other processes to look; nobody can follow it. */
 export const revocations = 'hw:revoked' as Topic
 
+/** What is said to whom access was taken from. */
+export const revoked = 'Your access to this stream has ended; reload the page.'
+
 const stamp = 'revocations'
 
 /** What was revoked on one database. */
@@ -120,10 +123,10 @@ export class Revocation {
   }
 
   #set({ viewer, topic, until }: Row): void {
-    const revoked = this.#byViewer.get(viewer) ?? new Map<Pattern | null, number>()
-    if (until !== null && until <= Date.now()) revoked.delete(topic as Pattern | null)
-    else revoked.set(topic as Pattern | null, until ?? Number.POSITIVE_INFINITY)
-    if (revoked.size > 0) this.#byViewer.set(viewer, revoked)
+    const own = this.#byViewer.get(viewer) ?? new Map<Pattern | null, number>()
+    if (until !== null && until <= Date.now()) own.delete(topic as Pattern | null)
+    else own.set(topic as Pattern | null, until ?? Number.POSITIVE_INFINITY)
+    if (own.size > 0) this.#byViewer.set(viewer, own)
     else this.#byViewer.delete(viewer)
   }
 

@@ -7,8 +7,8 @@ import type { Rendered } from './publisher'
 import type { Reader } from './reader'
 import { Shared } from './shared'
 import { frame } from './sse'
-import { wholeOf, wholePiece } from './text-wire'
-import type { Topic } from './topic'
+import { everything, wholeOf, wholePiece } from './text-wire'
+import { asPattern, type Topic } from './topic'
 import { replayFrame, snapshotFrame } from './wire'
 import { within } from './within'
 
@@ -29,8 +29,6 @@ const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
 /** Rows read at a time. */
 const page = 256
-/** More than a text has pieces, and still a whole number to every driver. */
-const everything = 2 ** 31 - 1
 /** How many are given to several readers, and for how long, in milliseconds; what is in them may be given up meanwhile. */
 const keeping = { most: 1_000, age: 1_000 }
 
@@ -110,10 +108,12 @@ export class Snapshots {
   #make(topic: Topic, returning: boolean): Awaitable<Shown> {
     const { kind, snapshot } = this.#declared(topic)
     if (kind === 'log' && !snapshot) {
-      return then(this.#log.last(topic, this.#limits.snapshot), (events) => {
-        if (events.length === 0 && !returning) return nothing
-        if (events.at(-1)?.form !== 'text') return this.#reset(topic, events)
-        return then(this.#log.last(topic, everything), (pieces) => wholeText(topic, pieces))
+      return then(this.#log.texts([asPattern(topic)], 0), ([text]) => {
+        if (text)
+          return then(this.#log.last(topic, everything), (events) => this.#text(topic, events))
+        return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
+          events.length === 0 && !returning ? nothing : this.#reset(topic, events),
+        )
       })
     }
     return then(kind === 'state' ? this.#states(topic) : [], (all) => {
@@ -144,6 +144,17 @@ export class Snapshots {
     return { text: snapshotFrame(topic, items) + patches.text, events: patches.events + 1, upTo }
   }
 
+  /** One event that sets the text, whatever its reader has of it; patches that were published to its topic come behind. */
+  #text(topic: Topic, events: LogEvent[]): Shown {
+    const patches = this.#frames(events.filter(({ form }) => form === 'patch'))
+    const data = wholePiece(topic, wholeOf(events))
+    return {
+      text: frame({ event: topic, data }) + patches.text,
+      events: patches.events + 1,
+      upTo: events.at(-1)?.seq ?? 0,
+    }
+  }
+
   /** Frames of a snapshot have no id: the reader is not there yet. */
   #frames(events: LogEvent[]): Shown {
     const frames = events.map((event) => replayFrame({ ...event, kind: 'signal' }, this.#log.epoch))
@@ -157,10 +168,4 @@ export class Snapshots {
       return then(this.#states(topic, events.at(-1)?.seq), (more) => [...events, ...more])
     })
   }
-}
-
-/** One event that sets the text, whatever its reader has of it. */
-function wholeText(topic: Topic, pieces: readonly LogEvent[]): Shown {
-  const data = wholePiece(topic, wholeOf(pieces))
-  return { text: frame({ event: topic, data }), events: 1, upTo: pieces.at(-1)?.seq ?? 0 }
 }

@@ -8,6 +8,7 @@ type Given = AsyncIterable<string> | Iterable<string>
 
 /** What a source gives until it is to stop. It is told, and not waited for. */
 export async function* readUntil(signal: AbortSignal, source: TextSource): AsyncGenerator<string> {
+  if (signal.aborted) return
   const begun = typeof source === 'function' ? source(signal) : source
   const ready = await unlessAborted(signal, begun)
   if (ready === aborted) return

@@ -20,8 +20,8 @@ export type TextState = 'idle' | 'active' | 'done' | 'stopped' | 'failed'
 /** All that a text shows. */
 export interface Whole {
   html: Html
-  /** The block that may still change; it stands behind the rest. */
-  open?: Html | undefined
+  /** The block that may still change, behind the rest, and its name. */
+  open?: { name: string; html: Html } | undefined
   state: TextState
   /** What stands beside the text, of its state: the mark of an active one, the message of a failed one. */
   status: Html
@@ -29,8 +29,11 @@ export interface Whole {
 
 const styles = { append: 'beforeend', replace: 'innerHTML', prepend: 'afterbegin' } as const
 
+/** More than a text has pieces, and still a whole number to every driver. */
+export const everything = 2 ** 31 - 1
+
 /** The element in which an open block stands. */
-const opened = '<div class="hw-open">'
+const block = /^<div class="hw-open" data-open="(\w+)">(.*)<\/div>$/s
 /** In it, the element that grows; its content is escaped text. */
 const grows = /\bclass="(?:[^"]* )?hw-grows(?: [^"]*)?"[^>]*>/
 
@@ -65,29 +68,33 @@ export function statePiece(topic: Topic, state: TextState, error = ''): Html {
   return statusPiece(topic, state, statusOf(state, error))
 }
 
-/** What a format makes of more text. @param isFirst whether no block is open yet */
-export function changePiece(topic: Topic, { closed, open, grow }: Change, isFirst: boolean): Html {
-  const slot = slotSelector(topic)
-  const block = `${slot}>.hw-open`
+/**
+ * What a format makes of more text.
+ *
+ * @param name of the open block, letters and digits; another one for each run of the format
+ * @param isFirst whether that block is not there yet
+ */
+export function changePiece(
+  topic: Topic,
+  { closed, open, grow }: Change,
+  name: string,
+  isFirst: boolean,
+): Html {
+  const own = blockSelector(topic, name)
   let html = ''
-  if (isFirst) {
-    html = operation('open', slot, 'beforeend', `${opened}${open ?? ''}</div>`)
-    if (closed) html += operation('closed', block, 'beforebegin', closed)
-  } else {
-    if (closed) html += operation('closed', block, 'beforebegin', closed)
-    if (open !== undefined) html += operation('open', block, 'innerHTML', open)
-  }
-  if (grow) html += operation('grow', `${block} .hw-grows`, 'beforeend', escapeText(grow))
-  return html
+  // htmx 4 looks for all targets before it changes anything.
+  const [target, where] = isFirst ? [slotSelector(topic), 'beforeend'] : [own, 'beforebegin']
+  if (closed) html += operation('closed', target, where, closed)
+  if (isFirst) html += openOperation(topic, name, open ?? '')
+  else if (open !== undefined) html += operation('open', own, 'innerHTML', open)
+  return grow ? html + operation('grow', `${own} .hw-grows`, 'beforeend', escapeText(grow)) : html
 }
 
 /** The last of a format's blocks. */
-export function closePiece(topic: Topic, closed: Html): Html {
-  const block = `${slotSelector(topic)}>.hw-open`
-  return (
-    (closed && operation('closed', block, 'beforebegin', closed)) +
-    operation('open', silent(block), 'delete', '')
-  )
+export function closePiece(topic: Topic, closed: Html, name: string): Html {
+  const own = blockSelector(topic, name)
+  const last = closed && operation('closed', own, 'beforebegin', closed)
+  return last + operation('open', silent(own), 'delete', '')
 }
 
 /** Lines of a log, of which only the newest so many stay. */
@@ -96,14 +103,20 @@ export function linesPiece(topic: Topic, items: Html, limit: number): Html {
 }
 
 /** All of a text, whatever stood there before. */
-export function wholePiece(topic: Topic, { state, status, ...content }: Whole): Html {
-  const all = operation('whole', slotSelector(topic), 'innerHTML', shown(content))
-  return statusPiece(topic, state, status) + all
+export function wholePiece(topic: Topic, { html, open, state, status }: Whole): Html {
+  const slot = slotSelector(topic)
+  const more = open && { 'data-length': html.length }
+  const all = operation('whole', slot, 'innerHTML', html, more)
+  return (
+    statusPiece(topic, state, status) +
+    all +
+    (open ? openOperation(topic, open.name, open.html) : '')
+  )
 }
 
 /** What stands in the slot. */
 export function shown({ html, open }: Pick<Whole, 'html' | 'open'>): Html {
-  return open === undefined ? html : `${html}${opened}${open}</div>`
+  return open ? html + blockOf(open.name, open.html) : html
 }
 
 /** What the pieces of a text come to, in their order. Other HTML that was published to its topic stands where it came. */
@@ -112,8 +125,10 @@ export function wholeOf(pieces: readonly Pick<LogEvent, 'data' | 'form'>[]): Who
   let limit = Number.POSITIVE_INFINITY
   for (const { data, form } of pieces) {
     if (form === 'patch') continue
-    if (!data.startsWith(start)) whole.html += data
-    else {
+    if (!data.startsWith(start)) {
+      leave(whole)
+      whole.html += data
+    } else {
       for (const one of operations(data)) {
         apply(whole, one)
         if (one.limit) limit = one.limit
@@ -129,15 +144,14 @@ interface Operation {
   style: string
   state: TextState | undefined
   limit: number | undefined
-  /** The selector of what is deleted. */
-  selector: string | undefined
+  target: string
   content: Html
 }
 
 const start = '<hx-partial data-op="'
 const end = '</hx-partial>'
 const head =
-  /<hx-partial data-op="(\w+)" hx-target="([^"]*)" hx-swap="(\w+)[^"]*"(?: data-state="(\w+)")?(?: data-limit="(\d+)")?>/y
+  /<hx-partial data-op="(\w+)" hx-target="([^"]*)" hx-swap="(\w+)[^"]*"(?: data-(?:state|limit|length)="(\w+)")?>/y
 
 function operation(
   name: string,
@@ -153,44 +167,70 @@ function operation(
   )
 }
 
-/** Trusted HTML may hold anything, and is therefore always the last. */
-const isLast = new Set(['insert', 'replace', 'whole'])
+/** Trusted HTML may hold anything, and is therefore the last, or says how long it is. */
+const isTrusted = new Set(['insert', 'replace', 'whole'])
 
 function* operations(data: Html): Generator<Operation> {
   for (let at = 0; at < data.length; ) {
     head.lastIndex = at
     const found = head.exec(data)
     if (!found) return
-    const [all, name = '', target = '', style = '', state, limit] = found
+    const [all, name = '', target = '', style = '', more] = found
     const from = at + all.length
-    const to = isLast.has(name) ? data.lastIndexOf(end) : data.indexOf(end, from)
+    const number = Number(more)
+    let to = data.indexOf(end, from)
+    if (isTrusted.has(name)) to = more ? from + number : data.lastIndexOf(end)
     yield {
       name,
       style,
-      state: state as TextState | undefined,
-      limit: limit === undefined ? undefined : Number(limit),
-      selector: unescapeText(target).match(/:is\((.*)\),document$/s)?.[1],
+      state: name === 'state' ? (more as TextState) : undefined,
+      limit: name === 'lines' ? number : undefined,
+      target: unescapeText(target),
       content: data.slice(from, to),
     }
     at = to + end.length
   }
 }
 
-function apply(whole: Whole, { name, style, state, selector, content }: Operation): void {
-  if (name === 'state' && state) Object.assign(whole, { state, status: content })
-  else if (name === 'closed') whole.html += content
-  else if (name === 'open') whole.open = openOf(style, content)
-  else if (name === 'grow') whole.open = grown(whole.open ?? '', content)
-  else if (name === 'whole') Object.assign(whole, split(content))
-  else if (name === 'delete' && selector) remove(whole, selector)
-  else if (style === 'innerHTML') Object.assign(whole, { html: content, open: undefined })
+function apply(whole: Whole, { name, style, state, target, content }: Operation): void {
+  const own = /\[data-open=(\w+)\]/.exec(target)?.[1]
+  const { open } = whole
+  if (state) Object.assign(whole, { state, status: content })
+  else if (name === 'delete') remove(whole, target)
+  else if (name === 'open' && style === 'beforeend') begin(whole, content)
+  else if (own !== undefined) {
+    // A block that was left by a writer who died stays as it was.
+    if (open?.name === own) change(whole, open, name, style, content)
+  } else if (style === 'innerHTML') Object.assign(whole, { html: content, open: undefined })
   else if (style === 'afterbegin') whole.html = content + whole.html
-  else whole.html += content
+  else {
+    leave(whole)
+    whole.html += content
+  }
 }
 
-function openOf(style: string, content: Html): Html | undefined {
-  if (style === 'delete') return undefined
-  return style === 'beforeend' ? content.slice(opened.length, -'</div>'.length) : content
+function begin(whole: Whole, content: Html): void {
+  leave(whole)
+  const [, name = '', html = ''] = block.exec(content) ?? []
+  whole.open = { name, html }
+}
+
+/** What comes behind an open block comes behind it for good. */
+function leave(whole: Whole): void {
+  whole.html = shown(whole)
+  whole.open = undefined
+}
+
+function change(
+  whole: Whole,
+  open: { name: string; html: Html },
+  operation: string,
+  style: string,
+  content: Html,
+): void {
+  if (operation === 'closed') whole.html += content
+  else if (operation === 'grow') whole.open = { ...open, html: grown(open.html, content) }
+  else whole.open = style === 'delete' ? undefined : { ...open, html: content }
 }
 
 /** What grows contains text only, so that it ends where the next tag begins. */
@@ -201,14 +241,9 @@ function grown(open: Html, more: Html): Html {
   return open.slice(0, at) + more + open.slice(at)
 }
 
-/** The open block is the last, and what it was closed by is known. */
-function split(content: Html): Pick<Whole, 'html' | 'open'> {
-  const at = content.lastIndexOf(opened)
-  if (at < 0) return { html: content, open: undefined }
-  return { html: content.slice(0, at), open: content.slice(at + opened.length, -'</div>'.length) }
-}
-
-function remove(whole: Whole, selector: string): void {
+function remove(whole: Whole, target: string): void {
+  const selector = target.match(/:is\((.*)\),document$/s)?.[1] ?? ''
+  if (selector === '') return
   const rewriter = new HTMLRewriter().on(selector, { element: (element) => void element.remove() })
   whole.html = rewriter.transform(whole.html)
 }
@@ -219,6 +254,18 @@ function newest(html: Html, limit: number): Html {
   let at = html.length
   for (let n = 0; n < limit && at > 0; n++) at = html.lastIndexOf('<li', at - 1)
   return at > 0 ? html.slice(at) : html
+}
+
+function blockSelector(topic: Topic, name: string): string {
+  return `${slotSelector(topic)}>[data-open=${name}]`
+}
+
+function blockOf(name: string, html: Html): Html {
+  return tag('div', { class: 'hw-open', 'data-open': name }, html)
+}
+
+function openOperation(topic: Topic, name: string, html: Html): Html {
+  return operation('open', slotSelector(topic), 'beforeend', blockOf(name, html))
 }
 
 function statusPiece(topic: Topic, state: TextState, status: Html): Html {

@@ -1,68 +1,80 @@
-import { Compactions } from './compactions'
+import { type Compactable, Compactions } from './compactions'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import type { Compacted } from './log/contract'
-import { type Whole, wholeOf, wholePiece } from './text-wire'
+import { everything, shown, type Whole, wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
 import { type EventId, eventId } from './wire'
 
-/** More than a text has pieces, and still a whole number to every driver. */
-const everything = 2 ** 31 - 1
 /** So many pieces are replaced by one when they are as long as what they are added to, divided by eight; these in any case. */
 const some = 256
 const most = 2_000
 /** What of a short text is not worth it, in characters. */
 const little = 64 * 1024
+/** So many deletions, each of which is a pass over the text. */
+const deletions = 32
+
+/** What a piece does to its text. */
+export interface WriteOptions {
+  /** By how many characters the text grows. @default 0 */
+  size?: number
+  /** Whether it takes the place of everything before. @default false */
+  isAll?: boolean
+  /** Whether it looks for what to delete. @default false */
+  isDelete?: boolean
+  /** Whether there may be no more for a while. @default false */
+  isLast?: boolean
+}
 
 /**
  * Writes the pieces of a text to the log, and has them replaced there by one that sets the whole, now and then: more
  * seldom the longer the text is, so that the work is as much as the text.
  */
-export class TextWriter {
+export class TextWriter implements Compactable {
   #hub: Hub
   #topic: Topic
-  /** Pieces in the log since they were replaced, and their characters. */
+  /** Pieces in the log since they were replaced, their characters, and how many of them delete. */
   #pieces = 0
   #length = 0
+  #deletions = 0
   /** Characters of the text when its pieces were replaced. */
   #base = 0
+  /** Characters of the text; not known at first, and when a piece was not kept. */
+  #size: number | undefined
+  #last: Promise<unknown> = Promise.resolve()
 
+  /** @throws TypeError for a topic that is not of kind `log`. */
   constructor(hub: Hub, topic: Topic) {
+    const kind = hub.kindOf(topic)
+    if (kind !== 'log') {
+      throw new TypeError(`Expected "${topic}" to be of kind log, as texts are, got ${kind}`)
+    }
     this.#hub = hub
     this.#topic = topic
   }
 
-  /** @throws RangeError where the text would become longer than an event may be: who comes later gets it as one. */
-  mayTake(length: number): void {
+  /**
+   * @param isAll whether it is to take the place of everything
+   * @throws RangeError where the text would become longer than an event may be: who comes later gets it as one.
+   */
+  mayTake(length: number, isAll: boolean): void {
     const { event } = this.#hub.limits
-    if (this.#base + this.#length + length <= event) return
+    if ((isAll ? 0 : this.#sizeNow()) + length <= event) return
     throw new RangeError(
       `Expected the text of "${this.#topic}" to have at most ${event} characters (limits.event); begin another one`,
     )
   }
 
-  /**
-   * Appends a piece; resolves when it is kept. A failure is reported, whether anybody waits for it or not.
-   *
-   * @param options.isAll whether it takes the place of everything before
-   * @param options.isLast whether there may be no more for a while
-   */
-  async write(piece: Html, { isAll = false, isLast = false } = {}): Promise<void> {
-    this.#pieces++
-    this.#length += piece.length
-    if (isAll) [this.#base, this.#length] = [0, piece.length]
-    const entry = { topic: this.#topic, kind: 'log', form: 'text', key: null } as const
-    try {
-      await this.#hub.append(entry, piece)
-    } catch (error) {
-      if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
-      throw error
-    }
-    if (isLast || this.#isDue()) compactionsOf(this.#hub).add(this)
+  /** Appends a piece; resolves when it is kept. A failure is reported, whether anybody waits for it or not. */
+  write(piece: Html, options: WriteOptions = {}): Promise<void> {
+    const written = this.#write(piece, options)
+    this.#last = written.catch(() => {})
+    return written
   }
 
-  /** The text as it stands, and the cursor that goes with exactly that. */
+  /** The text as it stands with all that was written here, and the cursor that goes with exactly that. */
   async read(): Promise<{ whole: Whole; cursor: EventId }> {
+    await this.#last
     const { log } = this.#hub
     // Before the reading: what is appended meanwhile must not lie behind it.
     const head = log.head()
@@ -71,27 +83,50 @@ export class TextWriter {
     return { whole: wholeOf(pieces), cursor }
   }
 
-  /** The block that may still change, by a log that answers at once. */
-  open(): Html | undefined {
-    const pieces = this.#hub.log.last(this.#topic, everything)
-    return pieces instanceof Promise ? undefined : wholeOf(pieces).open
+  /** What takes the place of its pieces, if there are several. */
+  async compacted(): Promise<Compacted | undefined> {
+    const pieces = (await this.#hub.log.last(this.#topic, everything)).filter(
+      ({ form }) => form === 'text',
+    )
+    const newest = pieces.at(-1)
+    if (!newest || pieces.length === 1) return undefined
+    const whole = wholeOf(pieces)
+    const data = wholePiece(this.#topic, whole)
+    this.#pieces = 1
+    this.#length = this.#deletions = 0
+    this.#base = data.length
+    this.#size = shown(whole).length
+    return { topic: this.#topic, upTo: newest.seq, data }
+  }
+
+  async #write(piece: Html, { size = 0, isAll, isDelete, isLast }: WriteOptions): Promise<void> {
+    this.#size = (isAll ? 0 : this.#sizeNow()) + size
+    this.#pieces++
+    this.#length += piece.length
+    if (isDelete) this.#deletions++
+    const entry = { topic: this.#topic, kind: 'log', form: 'text', key: null } as const
+    try {
+      await this.#hub.append(entry, piece)
+    } catch (error) {
+      this.#size = undefined
+      if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
+      throw error
+    }
+    if (isLast || this.#isDue()) compactionsOf(this.#hub).add(this)
+  }
+
+  /** What is kept already may be of a process before this one; of a log that answers later it is not asked. */
+  #sizeNow(): number {
+    if (this.#size !== undefined) return this.#size
+    const pieces = this.#hub.isClosed ? [] : this.#hub.log.last(this.#topic, everything)
+    this.#size = pieces instanceof Promise ? 0 : shown(wholeOf(pieces)).length
+    return this.#size
   }
 
   #isDue(): boolean {
-    if (this.#pieces >= most || this.#length >= 4 * Math.max(this.#base, little)) return true
+    if (this.#pieces >= most || this.#deletions >= deletions) return true
+    if (this.#length >= 4 * Math.max(this.#base, little)) return true
     return this.#pieces >= some && this.#length * 8 >= this.#base
-  }
-
-  /** What takes the place of its pieces, if there are several. */
-  async compacted(): Promise<Compacted | undefined> {
-    const pieces = await this.#hub.log.last(this.#topic, everything)
-    const newest = pieces.at(-1)
-    if (newest?.form !== 'text' || pieces.length === 1) return undefined
-    const data = wholePiece(this.#topic, wholeOf(pieces))
-    this.#pieces = 1
-    this.#base = data.length
-    this.#length = 0
-    return { topic: this.#topic, upTo: newest.seq, data }
   }
 }
 

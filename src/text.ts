@@ -13,6 +13,7 @@ import {
   changePiece,
   closePiece,
   deletePiece,
+  escapeText,
   insertPiece,
   replacePiece,
   shown,
@@ -22,9 +23,9 @@ import {
   textPiece,
   unescapeText,
 } from './text-wire'
-import { TextWriter } from './text-writer'
+import { TextWriter, type WriteOptions } from './text-writer'
 import { asTopic, type Topic } from './topic'
-import { flushAt, forgetFlush } from './windows'
+import { checkWindow, flushAt, forgetFlush } from './windows'
 import type { EventId } from './wire'
 
 /** What a text may differ in. */
@@ -62,11 +63,14 @@ export interface TextContent {
 
 const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
-/** What has handles, for as long as somebody holds them. */
+/** What has handles, for as long as somebody holds them or they are busy. */
 const known = new WeakMap<Hub, Map<Topic, WeakRef<TextStream>>>()
+/** Those that are active, or hold text that is not sent. */
+const busy = new Set<TextStream>()
 
 /**
- * The text of a topic: the same one, wherever it is asked for, in this process.
+ * The text of a topic: the same object in this process for as long as somebody holds it or it is active. Say the same
+ * options wherever it is asked for; those of the first time count.
  *
  * @throws TypeError for a topic that is none, or one that is not of kind `log`; and where it is known already with another mode.
  * @example const answer = textStream(hub, 'chat:1:answer'); await answer.pipe(tokens)
@@ -93,7 +97,18 @@ interface Waiting {
   text: string
 }
 
-/** A text that runs. Made by {@link textStream}. */
+/** Blocks of a format that are being made, and the name of their open one. */
+interface Run {
+  name: string
+  blocks: Blocks
+}
+
+/**
+ * A text that runs. Made by {@link textStream}.
+ *
+ * What it is told wrongly is a TypeError, thrown at once. What is not kept is reported to the hub's `onError`, and rejects
+ * the promise, which need not be waited for.
+ */
 export class TextStream {
   readonly hub: Hub
   readonly topic: Topic
@@ -108,11 +123,8 @@ export class TextStream {
   #flushedAt = Number.NEGATIVE_INFINITY
   /** When what waits is to be sent. */
   #due = Number.POSITIVE_INFINITY
-  /** Whether it is known that no block is open but its own. */
-  #isKnown = false
-  /** What makes HTML of the running text; nothing until there is some. */
-  #blocks: Blocks | undefined
-  /** What of it was not kept. */
+  #run: Run | undefined
+  /** What was not kept since it was begun. */
   #fault: { error: unknown } | undefined
   /** The first half of a character that was cut in two. */
   #half = ''
@@ -120,17 +132,10 @@ export class TextStream {
   /** @internal Use {@link textStream}. */
   constructor(hub: Hub, topic: Topic, options: TextOptions) {
     const { mode, format, window = 16, describe = messageOf } = options
-    if (hub.kindOf(topic) !== 'log') {
-      throw new TypeError(
-        `Expected "${topic}" to be of kind log, as texts are, got ${hub.kindOf(topic)}`,
-      )
-    }
-    if (!(window >= 0))
-      throw new TypeError(`Expected milliseconds from 0 on as window, got ${window}`)
     this.hub = hub
     this.topic = topic
     this.format = format
-    this.#window = window
+    this.#window = checkWindow(window)
     this.#describe = describe
     this.#writer = new TextWriter(hub, topic)
     this.use(mode)
@@ -161,13 +166,15 @@ export class TextStream {
   /** Begins: it is marked as active, and an error goes. What it shows stays. */
   start(): Promise<void> {
     this.flush()
+    this.#fault = undefined
     return this.#write(this.#activate())
   }
 
   /**
    * Adds user text, which is sent with what else comes in its window.
    *
-   * @throws TypeError for a mode that is none; RangeError when it becomes longer than an event may be.
+   * @throws TypeError for a mode that is none, or `prepend` where there is a format; RangeError when the text becomes
+   * longer than an event may be (`limits.event`). What was added before stays.
    */
   text(text: string, { mode = this.mode }: { mode?: TextMode | undefined } = {}): void {
     checkMode(mode)
@@ -176,10 +183,14 @@ export class TextStream {
         `Expected mode append or replace for "${this.topic}", which has a format, got prepend`,
       )
     }
-    if (mode === 'replace') this.#drop()
-    const more = mode === 'prepend' ? String(text) : this.#whole(String(text))
-    if (more === '' && mode !== 'replace') return
-    this.#writer.mayTake(lengthOf(this.#waiting) + more.length)
+    const isAll = mode === 'replace'
+    const half = mode === 'append' ? this.#half : ''
+    const [more, rest] =
+      mode === 'prepend' ? [String(text), this.#half] : halved(half + String(text))
+    this.#writer.mayTake((isAll ? 0 : lengthOf(this.#waiting)) + escapeText(more).length, isAll)
+    if (isAll) this.#drop()
+    this.#half = rest
+    if (more === '' && !isAll) return
     const last = this.#waiting.at(-1)
     if (last?.mode === mode || (mode === 'append' && last?.mode === 'replace')) {
       last.text = mode === 'prepend' ? more + last.text : last.text + more
@@ -187,7 +198,7 @@ export class TextStream {
     this.#plan()
   }
 
-  /** Adds trusted HTML at one end. */
+  /** Adds trusted HTML at one end. Close its tags: who comes later is given all of the text as one. */
   insert(
     html: Html,
     { at = 'append' }: { at?: 'append' | 'prepend' | undefined } = {},
@@ -195,41 +206,41 @@ export class TextStream {
     if (at !== 'append' && at !== 'prepend') {
       throw new TypeError(`Expected to insert at append or prepend, got ${JSON.stringify(at)}`)
     }
+    const piece = insertPiece(this.topic, trusted(html), at)
     this.#settle()
-    return this.#write(insertPiece(this.topic, trusted(html), at))
+    return this.#write(piece, { size: html.length })
   }
 
-  /** Puts trusted HTML in the place of everything. */
+  /** Puts trusted HTML in the place of everything. An error goes. */
   replace(html: Html): Promise<void> {
+    const piece = replacePiece(this.topic, trusted(html))
     this.#drop()
-    if (this.#state === 'failed') {
+    if (this.#state === 'failed' || this.#state === undefined) {
       this.#state = 'idle'
       this.#tell(statePiece(this.topic, 'idle'))
     }
-    return this.#write(replacePiece(this.topic, trusted(html)), { isAll: true })
+    return this.#write(piece, { size: html.length, isAll: true })
   }
 
   /**
    * Removes what a selector names within its text.
    *
-   * @throws TypeError for a selector that can not be found in HTML without a browser.
+   * @param selector tags, classes, ids and attributes of one element, or several such by commas
+   * @throws TypeError for another selector: it must mean the same on the server as in a browser.
    */
   delete(selector: string): Promise<void> {
-    try {
-      new HTMLRewriter().on(selector, {})
-    } catch (cause) {
+    if (!simple.test(selector)) {
       throw new TypeError(
-        `Expected a simple CSS selector (tags, classes, ids, attributes), got ${JSON.stringify(selector)}`,
-        { cause },
+        `Expected a selector of tags, classes, ids and attributes, without spaces, got ${JSON.stringify(selector)}`,
       )
     }
     this.#settle()
-    return this.#write(deletePiece(this.topic, selector))
+    return this.#write(deletePiece(this.topic, selector), { isDelete: true })
   }
 
   /** Says that it failed, beside what it shows, until it is begun again. */
   error(error: unknown): Promise<void> {
-    return this.#stand('failed', this.#describe(error))
+    return this.#stand('failed', this.#wordsOf(error))
   }
 
   /** Says that it is complete. Resolves when all of it is kept. */
@@ -238,17 +249,16 @@ export class TextStream {
   }
 
   /** Says that nothing more will come: connections that follow nothing else are told `done`, and close. */
-  async end(): Promise<void> {
-    if (this.#state === 'active' || this.#waiting.length > 0) await this.done()
-    await this.hub.end(this.topic)
+  end(): Promise<void> {
+    return quiet(this.#end())
   }
 
   /**
    * Begins, and adds what a source gives until it has no more, fails, or is stopped; then it says so. A source that
-   * fails is not thrown: viewers are told, and so is the caller.
+   * fails, or gives too much, is not thrown: viewers are told, and so is the caller.
    *
    * @param options.signal stops it too
-   * @throws what {@link text} throws, and when the log does not keep it
+   * @throws what the log throws that does not keep it
    * @example await answer.pipe((signal) => model.stream(question, { signal }))
    */
   async pipe(
@@ -256,30 +266,33 @@ export class TextStream {
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): Promise<Piped> {
     const own = new AbortController()
-    const stop = () => own.abort()
+    let stopped: Promise<void> | undefined
+    // At once, for a hub that closes waits for nothing.
+    const stop = () => {
+      stopped ??= this.#stand('stopped')
+      own.abort()
+    }
     const release = this.hub.onStop(this.topic, stop)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) stop()
     let text = ''
     try {
-      await this.start()
+      if (!stopped) await this.start()
+      let from = performance.now()
       for await (const chunk of readUntil(own.signal, source)) {
+        if (stopped) break
         text += chunk
         this.text(chunk)
         // A source that is never waited for lets nobody else have a turn.
-        if (performance.now() < this.#due + pace) continue
-        this.flush()
-        await Bun.sleep(0)
+        if (performance.now() - from < turn) continue
+        await new Promise(setImmediate)
+        from = performance.now()
       }
-      const outcome = own.signal.aborted ? 'stopped' : 'done'
-      await this.#stand(outcome)
-      return { text, outcome }
+      release()
+      await (stopped ?? this.done())
+      return { text, outcome: stopped ? 'stopped' : 'done' }
     } catch (error) {
-      if (this.hub.isClosed) return { text, outcome: 'stopped' }
-      if (own.signal.aborted) {
-        await this.#stand('stopped')
-        return { text, outcome: 'stopped' }
-      }
+      if (stopped || this.hub.isClosed) return { text, outcome: 'stopped' }
       await this.error(error)
       return { text, outcome: 'failed', error }
     } finally {
@@ -290,7 +303,7 @@ export class TextStream {
 
   /** Stops what is piped to it, at whichever process that runs. */
   stop(): Promise<void> {
-    return this.hub.stop(this.topic)
+    return quiet(this.hub.stop(this.topic))
   }
 
   /** A signed URL: whoever posts to it stops what is piped. */
@@ -298,8 +311,9 @@ export class TextStream {
     return this.hub.stopAddress(this.topic)
   }
 
-  /** It as it stands. */
+  /** It as it stands, with all that was added. */
   async read(): Promise<TextContent> {
+    this.flush()
     const { whole, cursor } = await this.#writer.read()
     const { state, status } = whole
     const error = state === 'failed' ? unescapeText(status.replace(/<[^>]*>/g, '')) : undefined
@@ -309,6 +323,7 @@ export class TextStream {
   /** Sends what waits. */
   flush(): void {
     forgetFlush(this)
+    this.hub.unflushed.delete(this)
     this.#due = Number.POSITIVE_INFINITY
     if (this.#waiting.length === 0) return
     this.#flushedAt = performance.now()
@@ -325,101 +340,130 @@ export class TextStream {
 
   #send(text: string, mode: TextMode): void {
     const isAll = mode === 'replace'
-    if (!this.format) return this.#tell(textPiece(this.topic, text, mode), { isAll })
-    if (isAll) this.#clear()
+    const size = escapeText(text).length
+    if (!this.format) return this.#tell(textPiece(this.topic, text, mode), { size, isAll })
+    if (isAll) this.#tell(textPiece(this.topic, '', mode), { isAll })
     if (text === '') return
-    const isFirst = this.#blocks === undefined
-    if (!this.#isKnown) this.#closeLeft()
-    this.#blocks ??= this.format()
     try {
-      this.#tell(changePiece(this.topic, this.#blocks.push(text), isFirst))
+      const isFirst = this.#run === undefined
+      this.#run ??= { name: runName(), blocks: this.format() }
+      const { name, blocks } = this.#run
+      this.#tell(changePiece(this.topic, blocks.push(text), name, isFirst), { size })
     } catch (error) {
       this.hub.report(error, this.topic)
       this.#fault ??= { error }
     }
   }
 
-  /** Without the first half of a character, which waits for the other. */
-  #whole(text: string): string {
-    const whole = this.#half + text
-    this.#half = endsInHalf(whole) ? whole.slice(-1) : ''
-    return this.#half ? whole.slice(0, -1) : whole
-  }
-
-  /** The block that was open when the process before this one died. */
-  #closeLeft(): void {
-    this.#isKnown = true
-    const open = this.#writer.open()
-    if (open !== undefined) this.#tell(closePiece(this.topic, open))
-  }
-
-  #clear(): void {
-    this.#isKnown = true
-    this.#blocks = undefined
-    this.#tell(textPiece(this.topic, '', 'replace'), { isAll: true })
-  }
-
   /** The first after a pause in the next turn, others at the end of their window. */
   #plan(): void {
     if (Number.isFinite(this.#due)) return
+    busy.add(this)
+    this.hub.unflushed.add(this)
     this.#due = Math.max(performance.now(), this.#flushedAt + this.#window)
     flushAt(this, this.#due)
   }
 
   /** Sends all text, and what its format still held back. */
   #settle(): void {
-    if (this.#half) {
-      const text = this.#half
-      this.#half = ''
-      this.#waiting.push({ mode: 'append', text })
-    }
+    if (this.#half) this.#waiting.push({ mode: 'append', text: this.#half })
+    this.#half = ''
     this.flush()
-    if (!this.#blocks) return
-    this.#tell(closePiece(this.topic, this.#blocks.end()))
-    this.#blocks = undefined
+    if (!this.#run) return
+    const { name, blocks } = this.#run
+    this.#run = undefined
+    this.#tell(closePiece(this.topic, blocks.end(), name))
   }
 
   /** Forgets what would be replaced. */
   #drop(): void {
     this.#waiting = []
     this.#half = ''
-    this.#blocks = undefined
-    this.#isKnown = true
+    this.#run = undefined
   }
 
   #activate(): Html {
     this.#state = 'active'
+    busy.add(this)
     return statePiece(this.topic, 'active')
   }
 
   #stand(state: TextState, error?: string): Promise<void> {
     this.#settle()
     this.#state = state
-    return this.#write(statePiece(this.topic, state, error), { isLast: true }).then(() => {
-      const fault = this.#fault
-      this.#fault = undefined
-      if (fault) throw fault.error
-    })
+    busy.delete(this)
+    const written = this.#write(statePiece(this.topic, state, error), { isLast: true })
+    return quiet(
+      written.then(() => {
+        const fault = this.#fault
+        this.#fault = undefined
+        if (fault) throw fault.error
+      }),
+    )
   }
 
-  /** What fails is reported, and thrown by what says how the text stands next. */
-  #tell(piece: Html, options?: { isAll: boolean }): void {
+  async #end(): Promise<void> {
+    this.flush()
+    const state = this.#state ?? (await this.read()).state
+    if (state === 'active') await this.done()
+    await this.hub.end(this.topic)
+  }
+
+  /** What viewers are told of an error; saying it must not fail, too. */
+  #wordsOf(error: unknown): string {
+    try {
+      return String(this.#describe(error)).slice(0, longestError)
+    } catch (fault) {
+      this.hub.report(fault, this.topic)
+      return 'Failed'
+    }
+  }
+
+  /** What fails is thrown by what says how the text stands next. */
+  #tell(piece: Html, options?: WriteOptions): void {
     if (piece === '') return
     this.#write(piece, options).catch((error) => {
       this.#fault ??= { error }
     })
   }
 
-  #write(piece: Html, options?: { isAll?: boolean; isLast?: boolean }): Promise<void> {
-    return this.#writer.write(piece, options)
+  #write(piece: Html, options?: WriteOptions): Promise<void> {
+    const written = this.#writer.write(piece, options)
+    written.catch(() => {
+      // Whatever it was, viewers may not have been told.
+      this.#state = undefined
+    })
+    return written
   }
 }
 
-/** By how much what is due may be late, in milliseconds. */
-const pace = 16
+/** A compound selector, or several, that HTMLRewriter and browsers read alike. */
+const compound = String.raw`(?:\*|[a-zA-Z][\w-]*)?(?:[.#][a-zA-Z_-][\w-]*|\[[a-zA-Z][\w-]*(?:=(?:"[^"&<>\\]*"|'[^'&<>\\]*'|[a-zA-Z][\w-]*))?\])*`
+const simple = new RegExp(`^(?!\\s*(?:,|$))${compound}(?:\\s*,\\s*(?=[^\\s,])${compound})*$`)
+
+/** Of a message, in characters. */
+const longestError = 1_000
+/** For how long a source may be read in one turn, in milliseconds. */
+const turn = 8
+
+/** Names an open block, so that one that was left by a writer who died is not taken for it. */
+function runName(): string {
+  return `r${Math.random().toString(36).slice(2, 10)}`
+}
+
+/** A promise that need not be waited for: what fails was reported. */
+function quiet<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => {})
+  return promise
+}
 
 function lengthOf(waiting: readonly Waiting[]): number {
   return waiting.reduce((sum, { text }) => sum + text.length, 0)
+}
+
+/** A text without the first half of a character at its end, and that half. */
+function halved(text: string): [text: string, half: string] {
+  return endsInHalf(text) ? [text.slice(0, -1), text.slice(-1)] : [text, '']
 }
 
 /** Characters of a piece at the most. */

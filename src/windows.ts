@@ -1,10 +1,17 @@
 /** What is flushed at the end of its window. */
 export interface Flushed {
-  flush(): void
+  /** Must not throw: others wait behind it. */
+  flush(): unknown
 }
 
 /** How long after some windows have ended others do not, in milliseconds: they end together. */
 const pause = 4
+
+/** @throws TypeError for a window that is no number of milliseconds. */
+export function checkWindow(window: number): number {
+  if (window >= 0) return window
+  throw new TypeError(`Expected milliseconds from 0 on as window, got ${window}`)
+}
 
 const ends = new Map<Flushed, number>()
 let timer: Timer | undefined
@@ -37,12 +44,14 @@ function flush(): void {
   flushedAt = now
   next = Number.POSITIVE_INFINITY
   let earliest = Number.POSITIVE_INFINITY
+  const due: Flushed[] = []
   for (const [one, end] of ends) {
     if (end > now) earliest = Math.min(earliest, end)
-    else {
-      ends.delete(one)
-      one.flush()
-    }
+    else due.push(one)
   }
   if (earliest < next) wait(earliest)
+  for (const one of due) {
+    ends.delete(one)
+    one.flush()
+  }
 }

@@ -65,32 +65,45 @@ describe('what pieces come to', () => {
 
   test('D-21 blocks close before the open one, which grows within its element', () => {
     const pieces = [
-      changePiece(topic, { closed: '', open: '<p>a <span class="hw-grows">b</span></p>' }, true),
-      changePiece(topic, { closed: '', grow: ' <c>' }, false),
+      changePiece(
+        topic,
+        { closed: '', open: '<p>a <span class="hw-grows">b</span></p>' },
+        'r1',
+        true,
+      ),
+      changePiece(topic, { closed: '', grow: ' <c>' }, 'r1', false),
     ]
     const open = '<p>a <span class="hw-grows">b &lt;c&gt;</span></p>'
-    expect(fold(...pieces)).toMatchObject({ html: '', open })
-    expect(shown(fold(...pieces))).toBe(`<div class="hw-open">${open}</div>`)
+    expect(fold(...pieces)).toMatchObject({ html: '', open: { name: 'r1', html: open } })
+    expect(shown(fold(...pieces))).toBe(`<div class="hw-open" data-open="r1">${open}</div>`)
     pieces.push(
       changePiece(
         topic,
         { closed: '<p>a b &lt;c&gt;</p>', open: '<span class="x hw-grows"></span>', grow: 'd' },
+        'r1',
         false,
       ),
     )
     expect(fold(...pieces)).toMatchObject({
       html: '<p>a b &lt;c&gt;</p>',
-      open: '<span class="x hw-grows">d</span>',
+      open: { name: 'r1', html: '<span class="x hw-grows">d</span>' },
     })
-    pieces.push(closePiece(topic, '<p>d</p>'))
+    pieces.push(closePiece(topic, '<p>d</p>', 'r1'))
     expect(shown(fold(...pieces))).toBe('<p>a b &lt;c&gt;</p><p>d</p>')
     pieces.push(
       insertPiece(topic, '<hr>', 'append'),
-      changePiece(topic, { closed: '<p>e</p>', open: '' }, true),
+      changePiece(topic, { closed: '<p>e</p>', open: '' }, 'r1', true),
     )
     expect(shown(fold(...pieces))).toBe(
-      '<p>a b &lt;c&gt;</p><p>d</p><hr><p>e</p><div class="hw-open"></div>',
+      '<p>a b &lt;c&gt;</p><p>d</p><hr><p>e</p><div class="hw-open" data-open="r1"></div>',
     )
+    // One that a dead writer left is no other's.
+    const left = shown(fold(...pieces))
+    pieces.push(
+      changePiece(topic, { closed: '<p>f</p>', open: '<i></i>' }, 'r2', true),
+      closePiece(topic, '<p>g</p>', 'r2'),
+    )
+    expect(shown(fold(...pieces))).toBe(`${left}<p>f</p><p>g</p>`)
   })
 
   test('D-22 of lines only the newest stay', () => {
@@ -133,8 +146,8 @@ test('D-13 a text that is compacted anywhere comes to the same', () => {
       .map(([state, error]) => statePiece(topic, state, error)),
     grown.map(
       ({ closed, grow }) =>
-        changePiece(topic, { closed, open: '<p class="hw-grows"></p>', grow }, true) +
-        closePiece(topic, closed),
+        changePiece(topic, { closed, open: '<p class="hw-grows"></p>', grow }, 'r1', true) +
+        closePiece(topic, closed, 'r1'),
     ),
   )
   fc.assert(
@@ -151,12 +164,13 @@ test('a compacted text keeps its open block', () => {
   const open = changePiece(
     topic,
     { closed: '<p>1</p>', open: '<pre><code class="hw-grows">x</code></pre>' },
+    'r1',
     true,
   )
-  const more = changePiece(topic, { closed: '', grow: 'y</div>' }, false)
+  const more = changePiece(topic, { closed: '', grow: 'y</div>' }, 'r1', false)
   const whole = fold('0', open, more)
   expect(fold(wholePiece(topic, fold('0', open)), more)).toEqual(whole)
-  expect(whole.open).toBe('<pre><code class="hw-grows">xy&lt;/div&gt;</code></pre>')
+  expect(whole.open?.html).toBe('<pre><code class="hw-grows">xy&lt;/div&gt;</code></pre>')
 })
 
 test('what is escaped is the text again', () => {
