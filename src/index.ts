@@ -32,6 +32,7 @@ export type { ElementOptions, ManagerOptions, RenderContext, StreamOptions } fro
 export { idSelector, type Patch, swap } from './swap'
 export {
   type Piped,
+  type PipeOptions,
   type TextContent,
   type TextOptions,
   TextStream,

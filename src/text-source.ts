@@ -12,8 +12,7 @@ export async function* readUntil(signal: AbortSignal, source: TextSource): Async
   const begun = typeof source === 'function' ? source(signal) : source
   const ready = await unlessAborted(signal, begun)
   if (ready === aborted) return
-  const iterator =
-    Symbol.asyncIterator in ready ? ready[Symbol.asyncIterator]() : ready[Symbol.iterator]()
+  const iterator = iteratorOf(ready)
   let isOver = false
   try {
     while (!signal.aborted) {
@@ -21,12 +20,26 @@ export async function* readUntil(signal: AbortSignal, source: TextSource): Async
       const next = await unlessAborted(signal, iterator.next())
       if (next !== aborted && next.done) return
       isOver = false
-      if (next !== aborted) yield next.value
+      if (next !== aborted) yield checked(next.value)
     }
   } finally {
     // One that waits for its next item hears of it when that comes.
     if (!isOver) Promise.resolve(iterator.return?.()).catch(() => {})
   }
+}
+
+function iteratorOf(given: Given): AsyncIterator<string> | Iterator<string> {
+  if (typeof given === 'string') return [given].values()
+  if (typeof given === 'object' && given !== null) {
+    if (Symbol.asyncIterator in given) return given[Symbol.asyncIterator]()
+    if (Symbol.iterator in given) return given[Symbol.iterator]()
+  }
+  throw new TypeError(`Expected an iteration of texts to pipe, got ${given}`)
+}
+
+function checked(chunk: unknown): string {
+  if (typeof chunk === 'string') return chunk
+  throw new TypeError(`Expected a source of texts, got one of ${typeof chunk}; map it to its text`)
 }
 
 const aborted = Symbol('aborted')

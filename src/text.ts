@@ -36,8 +36,20 @@ export interface TextOptions {
   format?: Format | undefined
   /** For how long text is joined, in milliseconds; the first after a pause is sent at once. @default 16 */
   window?: number | undefined
-  /** What viewers are told of an error. @default its message */
+  /**
+   * What viewers are told of an error.
+   * @default the message of what {@link TextStream.error} is given; of a source that failed nothing but that it did, for
+   * its message may hold what is nobody's concern: `onError` is told
+   */
   describe?: ((error: unknown) => string) | undefined
+}
+
+/** How a source is piped. */
+export interface PipeOptions {
+  /** Stops it. */
+  signal?: AbortSignal | undefined
+  /** Whether it takes the place of what is there, as when it is tried again. @default false */
+  replace?: boolean | undefined
 }
 
 /** How piping went. */
@@ -115,7 +127,7 @@ export class TextStream {
   readonly format: Format | undefined
   #mode: TextMode | undefined
   #window: number
-  #describe: (error: unknown) => string
+  #describe: ((error: unknown) => string) | undefined
   #writer: TextWriter
   /** Not known of a text that another process, or one before, has written. */
   #state: TextState | undefined
@@ -124,6 +136,8 @@ export class TextStream {
   /** When what waits is to be sent. */
   #due = Number.POSITIVE_INFINITY
   #run: Run | undefined
+  /** Stops what is piped to it here. */
+  #stopPiped: (() => void) | undefined
   /** What was not kept since it was begun. */
   #fault: { error: unknown } | undefined
   /** The first half of a character that was cut in two. */
@@ -131,7 +145,7 @@ export class TextStream {
 
   /** @internal Use {@link textStream}. */
   constructor(hub: Hub, topic: Topic, options: TextOptions) {
-    const { mode, format, window = 16, describe = messageOf } = options
+    const { mode, format, window = 16, describe } = options
     this.hub = hub
     this.topic = topic
     this.format = format
@@ -240,7 +254,7 @@ export class TextStream {
 
   /** Says that it failed, beside what it shows, until it is begun again. */
   error(error: unknown): Promise<void> {
-    return this.#stand('failed', this.#wordsOf(error))
+    return this.#stand('failed', this.#wordsOf(error, messageOf))
   }
 
   /** Says that it is complete. Resolves when all of it is kept. */
@@ -255,16 +269,14 @@ export class TextStream {
 
   /**
    * Begins, and adds what a source gives until it has no more, fails, or is stopped; then it says so. A source that
-   * fails, or gives too much, is not thrown: viewers are told, and so is the caller.
+   * fails, or gives too much, is not thrown: viewers are told, and so is the caller. What was piped to it before in this
+   * process is stopped.
    *
-   * @param options.signal stops it too
    * @throws what the log throws that does not keep it
    * @example await answer.pipe((signal) => model.stream(question, { signal }))
    */
-  async pipe(
-    source: TextSource,
-    { signal }: { signal?: AbortSignal | undefined } = {},
-  ): Promise<Piped> {
+  async pipe(source: TextSource, { signal, replace = false }: PipeOptions = {}): Promise<Piped> {
+    this.#stopPiped?.()
     const own = new AbortController()
     let stopped: Promise<void> | undefined
     // At once, for a hub that closes waits for nothing.
@@ -272,11 +284,13 @@ export class TextStream {
       stopped ??= this.#stand('stopped')
       own.abort()
     }
+    this.#stopPiped = stop
     const release = this.hub.onStop(this.topic, stop)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) stop()
     let text = ''
     try {
+      if (replace && !stopped) this.text('', { mode: 'replace' })
       if (!stopped) await this.start()
       let from = performance.now()
       for await (const chunk of readUntil(own.signal, source)) {
@@ -293,9 +307,14 @@ export class TextStream {
       return { text, outcome: stopped ? 'stopped' : 'done' }
     } catch (error) {
       if (stopped || this.hub.isClosed) return { text, outcome: 'stopped' }
-      await this.error(error)
+      if (!this.#describe) this.hub.report(error, this.topic)
+      await this.#stand(
+        'failed',
+        this.#wordsOf(error, () => 'It broke off.'),
+      )
       return { text, outcome: 'failed', error }
     } finally {
+      if (this.#stopPiped === stop) this.#stopPiped = undefined
       release()
       signal?.removeEventListener('abort', stop)
     }
@@ -410,9 +429,10 @@ export class TextStream {
   }
 
   /** What viewers are told of an error; saying it must not fail, too. */
-  #wordsOf(error: unknown): string {
+  #wordsOf(error: unknown, usual: (error: unknown) => string): string {
+    const describe = this.#describe ?? usual
     try {
-      return String(this.#describe(error)).slice(0, longestError)
+      return String(describe(error)).slice(0, longestError)
     } catch (fault) {
       this.hub.report(fault, this.topic)
       return 'Failed'

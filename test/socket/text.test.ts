@@ -338,6 +338,58 @@ describe('live', () => {
   })
 })
 
+describe('a source', () => {
+  test('that is piped while another one is takes its place, and the other is stopped', async () => {
+    const on = serve()
+    const text = texts(on)
+    const words = async function* (word: string) {
+      for (let n = 0; n < 20; n++) {
+        yield `${word}${n} `
+        await Bun.sleep(2)
+      }
+    }
+    const first = text.pipe(words('u'))
+    await settled(async () => (await text.read()).html.includes('u2'))
+    const second = text.pipe(words('v'), { replace: true })
+    expect((await first).outcome).toBe('stopped')
+    const { text: all, outcome } = await second
+    expect(outcome).toBe('done')
+    expect(await text.read()).toMatchObject({ html: all, state: 'done' })
+    expect(all).toStartWith('v0 ')
+  })
+
+  test('of a text is that text; what is no source, or gives no text, has failed, and says what was expected', async () => {
+    const on = serve()
+    const text = texts(on)
+    await text.pipe('all at once')
+    expect(await text.read()).toMatchObject({ html: 'all at once', state: 'done' })
+    for (const source of [null, 7, {}, [{ text: 'a' }]]) {
+      const { outcome, error } = await text.pipe(source as never)
+      expect(outcome).toBe('failed')
+      expect(String(error)).toMatch(/^TypeError: Expected (an iteration|a source) of texts/)
+    }
+    expect(await text.read()).toMatchObject({ html: 'all at once', state: 'failed' })
+  })
+
+  test('D-05 that fails tells its viewers that it did, the hub what, and the caller', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const fault = new Error('key sk-123 was refused')
+    async function* source() {
+      yield 'kept'
+      throw fault
+    }
+    expect(await texts(on).pipe(source())).toEqual({
+      text: 'kept',
+      outcome: 'failed',
+      error: fault,
+    })
+    expect(await stands(client, 'failed')).toMatchObject({ text: 'kept', error: 'It broke off.' })
+    expect(client.raw).not.toContain('sk-123')
+    expect(on.errors).toEqual([fault])
+  })
+})
+
 describe('whoever comes later', () => {
   test('D-13 who comes in the middle gets the text so far as one event, and goes on at the same character', async () => {
     const on = serve()
