@@ -5,13 +5,14 @@
  * do, what is done with it. A scene that fails is said, and the others are taken all the same.
  */
 import { chromium } from 'playwright-core'
+import { chats } from './pictures/chat'
 import { jobs } from './pictures/jobs'
 import { logs } from './pictures/logs'
 import { session } from './pictures/session'
 import { play, type Scene } from './pictures/stage'
 import { ensureChromium, ensureDependencies } from './setup'
 
-const scenes: Scene[] = [...jobs, ...session, ...logs]
+const scenes: Scene[] = [...jobs, ...session, ...logs, ...chats]
 
 ensureDependencies()
 const executablePath = ensureChromium()
