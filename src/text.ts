@@ -363,11 +363,19 @@ export class TextStream {
     if (!this.format) return this.#tell(textPiece(this.topic, text, mode), { size, isAll })
     if (isAll) this.#tell(textPiece(this.topic, '', mode), { isAll })
     if (text === '') return
-    try {
+    const { format } = this
+    this.#format(() => {
       const isFirst = this.#run === undefined
-      this.#run ??= { name: runName(), blocks: this.format() }
+      this.#run ??= { name: runName(), blocks: format() }
       const { name, blocks } = this.#run
       this.#tell(changePiece(this.topic, blocks.push(text), name, isFirst), { size })
+    })
+  }
+
+  /** A format that fails is thrown by what says how the text stands next, and costs other texts nothing. */
+  #format(work: () => void): void {
+    try {
+      work()
     } catch (error) {
       this.hub.report(error, this.topic)
       this.#fault ??= { error }
@@ -391,7 +399,7 @@ export class TextStream {
     if (!this.#run) return
     const { name, blocks } = this.#run
     this.#run = undefined
-    this.#tell(closePiece(this.topic, blocks.end(), name))
+    this.#format(() => this.#tell(closePiece(this.topic, blocks.end(), name)))
   }
 
   /** Forgets what would be replaced. */

@@ -646,6 +646,17 @@ describe('what goes wrong', () => {
     await expect(fails.done()).rejects.toThrow('no format')
     expect(on.errors).toEqual([new Error('no format')])
     await good.done()
+    const ends = textStream(on.hub, 'c:1', {
+      format: () => ({
+        push: (text) => ({ closed: '', open: text }),
+        end: () => {
+          throw new Error('no end')
+        },
+      }),
+    })
+    ends.text('x')
+    await expect(ends.done()).rejects.toThrow('no end')
+    expect((await ends.read()).state).toBe('done')
   })
 
   test('a hub that closes keeps all that was added, and what is piped is stopped', async () => {
