@@ -9,6 +9,9 @@ import { urlOf } from './origin'
  * Give the server to it before the routes that render pages. Pages that hold addresses are marked
  * `Cache-Control: private, no-store`, unless they say something else.
  *
+ * For a path that no route takes, `onError` answers with markup: of text and data `html()` makes nothing, and a `Response` goes
+ * out unmarked. A last route `.all('/*', …)` that throws has neither limit.
+ *
  * Unless `NODE_ENV` is `production`, whole pages are checked, and each {@link warnings | warning} is printed once.
  *
  * @example new Elysia().use(html()).use(headwater(hub)).get('/', () => <Page />)
@@ -23,9 +26,10 @@ export function headwater(hub: Hub) {
         hub.serves(urlOf(request).pathname) ? undefined : hub.enter(request),
       )
       // Pages of errors too, which `onAfterHandle` does not see.
-      .mapResponse({ as: 'global' }, ({ set, responseValue }) => {
+      .mapResponse({ as: 'global' }, ({ set, responseValue, error }: Answer) => {
         if (hub.current?.addressed) set.headers['cache-control'] ??= 'private, no-store'
         check?.(responseValue)
+        return isErrorPage(responseValue, error) ? responseValue : undefined
       })
       .all(hub.path, serve, unparsed)
       .all(`${hub.path}/*`, serve, unparsed)
@@ -34,6 +38,23 @@ export function headwater(hub: Hub) {
 
 /** Else a hook of the app that asks for bodies would have the server take in one of any size before the refusal. */
 const unparsed = { parse: 'none' } as const
+
+/** What is read of Elysia's context, whose type leaves out `error`. All of it at once would have Elysia read every body. */
+interface Answer {
+  set: { headers: Record<string, string | number> }
+  responseValue: unknown
+  error?: unknown
+}
+
+/**
+ * Whether it is the answer of an `onError`. Where no route has thrown, as for an unknown path, Elysia 1.4 sends what
+ * `mapResponse` gives, be it nothing. The words of an error that no `onError` took are left to the next plugin.
+ *
+ * The type is narrower than the truth: Elysia maps whatever it is given, but declares a `Response`.
+ */
+function isErrorPage(value: unknown, error: unknown): value is Response {
+  return error !== undefined && value !== Object(error).response
+}
 
 /** Prints each warning of whole pages once. */
 function printer() {

@@ -18,6 +18,9 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+/** Names under which it answers: those of this machine, and what `HOSTS` has, with commas between. */
+const hosts = ['127.0.0.1', 'localhost', '[::1]', ...(process.env.HOSTS?.split(',') ?? [])]
+
 /** Bytes of a request, some more than the longest question has as a form sends it: what is beyond gets no words. */
 const longestBody = 512 * 1024
 
@@ -34,13 +37,7 @@ export function app(chats: Chats) {
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'same-origin',
       })
-      .onBeforeHandle(({ request }) => {
-        const site = request.headers.get('sec-fetch-site')
-        const own = site === null || site === 'same-origin' || site === 'none'
-        return request.method === 'GET' || own
-          ? undefined
-          : new Response('Not from another site.', { status: 403 })
-      })
+      .onRequest(({ request }) => refuse(request))
       .onError(({ error, code, request, body, params, set }) => {
         const [status, sentence] = reasonOf(error, code)
         if (status === 500) console.error(error)
@@ -98,11 +95,27 @@ export function app(chats: Chats) {
         set.headers['hx-redirect'] = '/'
         return ''
       })
-      // A path that no route takes is answered without words by Elysia, once something maps responses.
+      // Of a path that no route takes, html() swallows a sentence that is no markup.
       .all('/*', () => {
         throw new ChatError(404, 'There is no such page.')
       })
   )
+}
+
+/** Refuses what is asked for under another name, which was made to mean this machine, and what another site posts. */
+function refuse({ headers, method, url }: Request): Response | undefined {
+  const own = URL.parse(url)
+  if (!own || !hosts.includes(own.hostname)) return forbidden('Not under this name.')
+  const site = headers.get('sec-fetch-site')
+  const origin = headers.get('origin')
+  const isForeign = site
+    ? site !== 'same-origin' && site !== 'none'
+    : origin !== null && URL.parse(origin)?.host !== own.host
+  return isForeign && method !== 'GET' ? forbidden('Not from another site.') : undefined
+}
+
+function forbidden(sentence: string): Response {
+  return new Response(`${sentence}\n`, { status: 403 })
 }
 
 function isHtmx(request: Request): boolean {

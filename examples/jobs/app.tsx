@@ -23,6 +23,9 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+/** Names under which it answers: those of this machine, and what `HOSTS` has, with commas between. */
+const hosts = ['127.0.0.1', 'localhost', '[::1]', ...(process.env.HOSTS?.split(',') ?? [])]
+
 /** Bytes of a request that brings no file: such a body is taken in as a whole. */
 const SMALL = 1_048_576
 
@@ -40,6 +43,7 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'same-origin',
       })
+      .onRequest(({ request }) => refuse(request))
       .onRequest(({ request }) => {
         const { pathname } = new URL(request.url)
         if (pathname === '/uploads' || hub.serves(pathname) || isSmall(request)) return
@@ -47,13 +51,6 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
           status: 413,
           headers: { connection: 'close' },
         })
-      })
-      .onBeforeHandle(({ request }) => {
-        const site = request.headers.get('sec-fetch-site')
-        const own = site === null || site === 'same-origin' || site === 'none'
-        return request.method === 'GET' || own
-          ? undefined
-          : new Response('Not from another site.', { status: 403 })
       })
       .onError(({ error, code, request, set }) => {
         const [status, sentence] = reasonOf(error, code)
@@ -128,7 +125,27 @@ export function app(options: { hub: Hub; runner: Runner; jobs: Jobs; logs: Logs 
         const { name, state } = runner[known](id)
         return done(request, set, `${name} is ${state}.`)
       })
+      // Of a path that no route takes, html() swallows a sentence that is no markup.
+      .all('/*', () => {
+        throw new JobError(404, 'There is no such page.')
+      })
   )
+}
+
+/** Refuses what is asked for under another name, which was made to mean this machine, and what another site posts. */
+function refuse({ headers, method, url }: Request): Response | undefined {
+  const own = URL.parse(url)
+  if (!own || !hosts.includes(own.hostname)) return forbidden('Not under this name.')
+  const site = headers.get('sec-fetch-site')
+  const origin = headers.get('origin')
+  const isForeign = site
+    ? site !== 'same-origin' && site !== 'none'
+    : origin !== null && URL.parse(origin)?.host !== own.host
+  return isForeign && method !== 'GET' ? forbidden('Not from another site.') : undefined
+}
+
+function forbidden(sentence: string): Response {
+  return new Response(`${sentence}\n`, { status: 403 })
 }
 
 /** The body of a form with files, nothing of which has been read. */
@@ -150,7 +167,6 @@ function isHtmx(request: Request): boolean {
 /** The status and the sentence of what was thrown. */
 function reasonOf(error: unknown, code: string | number): [status: number, sentence: string] {
   if (error instanceof JobError) return [error.status, error.message]
-  if (code === 'NOT_FOUND') return [404, 'There is no such page.']
   if (code === 'VALIDATION' || code === 'PARSE') return [400, 'Expected the path of a folder.']
   return [500, 'Something went wrong here; the server has logged it.']
 }

@@ -24,7 +24,7 @@ export interface JobResult extends Job {
   files: FileResult[]
 }
 
-type Status = 400 | 404 | 409 | 413 | 415 | 503 | 507
+type Status = 400 | 404 | 408 | 409 | 413 | 415 | 503 | 507
 
 /** Why a request about a job is refused, in one sentence, and the HTTP status that says so. */
 export class JobError extends Error {

@@ -36,6 +36,9 @@ Usage: bun run demo -- [options]
                     the first one comes (jobs.db.uploads unless given)
   --upload-limit N  take uploads of at most N megabytes (4000 unless given)
   --help            print this
+
+Behind a proxy: HOSTS=name,name in the environment are names under which
+it answers too; else it does so under those of this machine only.
 `
 
 /** Reads the arguments after the program's name; what is wrong with them is one sentence and code 2. */

@@ -37,10 +37,11 @@ export async function receive(
   { folder, limit, onFile, onBytes }: ReceiveOptions,
 ): Promise<Received[]> {
   const files: Received[] = []
+  const numbers = new Map<string, number>()
   let total = 0
   for await (const { file = '', content } of parts) {
     if (files.length === MOST) throw new JobError(413, `Expected at most ${MOST} files.`)
-    const { name, handle } = await create(folder, fileName(file)).catch(unwritable)
+    const { name, handle } = await create(folder, fileName(file), numbers).catch(unwritable)
     onFile(name)
     const before = total
     try {
@@ -89,12 +90,18 @@ function shortened(name: string, bytes: number): string {
   return [...points.slice(0, from), ...points.slice(to)].join('')
 }
 
-/** A new file; a name that is taken gets a number. Nothing that is there is opened. */
-async function create(folder: string, name: string): Promise<{ name: string; handle: FileHandle }> {
-  for (let n = 1; ; n++) {
+/** A new file; a name that is taken gets a number, from the one on that is next for it. Nothing that is there is opened. */
+async function create(
+  folder: string,
+  name: string,
+  numbers: Map<string, number>,
+): Promise<{ name: string; handle: FileHandle }> {
+  for (let n = numbers.get(name) ?? 1; ; n++) {
     const numbered = n === 1 ? name : name.replace(/(?=\.[^.]*$)|$/, ` (${n})`)
     try {
-      return { name: numbered, handle: await open(join(folder, numbered), 'wx') }
+      const handle = await open(join(folder, numbered), 'wx')
+      numbers.set(name, n + 1)
+      return { name: numbered, handle }
     } catch (error) {
       if (codeOf(error) !== 'EEXIST' || n > MOST) throw error
     }

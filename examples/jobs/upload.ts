@@ -12,6 +12,14 @@ export interface Incoming {
   size: number | null
 }
 
+/** How long a sender may take; both in milliseconds. */
+export interface Patience {
+  /** Until the head of the first file is there. @default 10 seconds */
+  head?: number
+  /** Without a byte, while one is waited for. @default 30 seconds */
+  silence?: number
+}
+
 /** Milliseconds between two reports while bytes come in. */
 const INTERVAL = 30
 /** Milliseconds after which is reported though nothing came, so that a stalled sender shows as 0 bytes a second. */
@@ -39,12 +47,17 @@ export class Upload {
   /**
    * Resolves when the first file begins.
    *
-   * @throws JobError 400 when there is none, or the form is malformed.
+   * @throws JobError 400 when there is none, or the form is malformed, 408 when the sender takes too long.
    */
-  static async begin({ body, boundary, size }: Incoming): Promise<Upload> {
+  static async begin(
+    { body, boundary, size }: Incoming,
+    { head = 10_000, silence = 30_000 }: Patience = {},
+  ): Promise<Upload> {
     const cut = new AbortController()
-    const parts = multipart(chunks(body, cut.signal), boundary)
-    const { value: first } = await parts.next()
+    const parts = multipart(chunks(body, cut, silence), boundary)
+    // Until then nobody sees it, and nobody can cancel it.
+    const late = cutAfter(head, cut, 'No file began within')
+    const { value: first } = await parts.next().finally(() => clearTimeout(late))
     if (!first) throw new JobError(400, 'Expected a file, got none.')
     return new Upload(parts, first, cut, size ?? 0)
   }
@@ -98,19 +111,27 @@ async function* chain(first: Part, others: AsyncIterable<Part>): AsyncGenerator<
   yield* others
 }
 
-/** What comes in, until it is over or cut. */
+/** What comes in, until it is over or cut, which it also is after so many milliseconds without a byte. */
 async function* chunks(
   body: ReadableStream<Uint8Array>,
-  cut: AbortSignal,
+  cut: AbortController,
+  silence: number,
 ): AsyncGenerator<Uint8Array> {
   const reader = body.getReader()
   // Else a sender that has stalled could not be cut.
   const cancel = () => void reader.cancel().catch(() => {})
-  cut.addEventListener('abort', cancel, { once: true })
+  cut.signal.addEventListener('abort', cancel, { once: true })
   for (;;) {
-    const { done, value } = await reader.read()
-    cut.throwIfAborted()
+    const late = cutAfter(silence, cut, 'Nothing came for')
+    const { done, value } = await reader.read().finally(() => clearTimeout(late))
+    cut.signal.throwIfAborted()
     if (done) return
     yield value
   }
+}
+
+function cutAfter(time: number, cut: AbortController, what: string): NodeJS.Timeout {
+  const late = () =>
+    cut.abort(new JobError(408, `${what} ${time / 1000} seconds. Upload it again.`))
+  return setTimeout(late, time)
 }

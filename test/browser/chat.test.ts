@@ -16,6 +16,7 @@ import {
   startProvider,
   type TestProvider,
 } from '../support/openai'
+import { expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 
@@ -386,6 +387,15 @@ test('what can not be sent is said at the field, and the words stay; other sites
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
   }
   expectClean(seen)
+})
+
+test('a host that is none of this machine, and another site, get nothing; a host that is named does', async () => {
+  const { url } = await start({ HOSTS: 'jobs.example,other.example' })
+  await expectOwn(
+    url,
+    ['/', '/style.css', '/nowhere', '/stream'],
+    ['/chats', '/chats/x/delete', '/nowhere'],
+  )
 })
 
 test('hostile words stay words: of the question, of the answer, and of the provider', async () => {

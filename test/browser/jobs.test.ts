@@ -3,7 +3,16 @@
  * with stock htmx as the page itself loads it.
  */
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
-import { mkdirSync, mkdtempSync, realpathSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -385,6 +394,20 @@ test('bun run demo prints one plain address, ends in order on SIGTERM, and has t
   expect(await again.end('SIGINT')).toBe(0)
 })
 
+test('a test of the demo that fails leaves no process behind', async () => {
+  let pids: number[] = []
+  const failing = async () => {
+    await using space = new Space()
+    const folder = space.folder('left', { 'a.txt': 'a\n' })
+    const program = await Program.start(space, { folders: [folder], script: demo })
+    pids = [program.pid, ...childrenOf(program.pid)]
+    expect(pids.filter(runs)).toHaveLength(2)
+    throw new Error('failed')
+  }
+  await expect(failing()).rejects.toThrow('failed')
+  await until(() => !pids.some(runs))
+})
+
 /** A folder of its own for one test, removed afterwards. */
 class Space implements AsyncDisposable {
   readonly root = realpathSync(mkdtempSync(join(tmpdir(), 'jobs-')))
@@ -472,20 +495,41 @@ class Program {
     return page.$$eval('#jobs-rows > tr', (all) => all.map(({ id }) => id.slice('job-'.length)))
   }
 
+  get pid(): number {
+    return this.#child.pid
+  }
+
   /** Asks it to end; resolves with its exit code. */
   async end(signal: 'SIGTERM' | 'SIGINT' = 'SIGTERM'): Promise<number> {
-    Program.#all.delete(this)
     this.#child.kill(signal)
     const code = await this.#child.exited
+    Program.#all.delete(this)
     await this.#read
     return code
   }
 
+  /** With its children: the demo is one of `scripts/demo.ts`, which can not pass a SIGKILL on. */
   async kill(): Promise<void> {
     Program.#all.delete(this)
-    if (this.#child.exitCode === null) this.#child.kill('SIGKILL')
+    if (this.#child.exitCode === null) {
+      for (const pid of childrenOf(this.pid)) process.kill(pid, 'SIGKILL')
+      this.#child.kill('SIGKILL')
+    }
     await this.#child.exited
   }
+}
+
+/** Whether the process is there, where Linux tells; one that has ended and is not asked for yet has no words. */
+function runs(pid: number): boolean {
+  const file = `/proc/${pid}/cmdline`
+  return existsSync(file) && readFileSync(file, 'utf8') !== ''
+}
+
+/** The processes that it has started, where Linux tells. */
+function childrenOf(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`
+  if (!existsSync(file)) return []
+  return readFileSync(file, 'utf8').split(' ').filter(Boolean).map(Number)
 }
 
 async function read(stream: ReadableStream<Uint8Array>, onText: (text: string) => void) {

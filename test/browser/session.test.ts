@@ -9,6 +9,7 @@ import { Hub } from 'headwater'
 import type { Page } from 'playwright-core'
 import { closeBrowser, html, newPage, type PageOptions, serve, until } from '../support/browser'
 import { connect } from '../support/client'
+import { expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 
@@ -27,9 +28,9 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function start(database = join(folder, `${crypto.randomUUID()}.db`)) {
+async function start(database = join(folder, `${crypto.randomUUID()}.db`), env = {}) {
   const child = Bun.spawn([process.execPath, program], {
-    env: { ...process.env, DATABASE: database, PORT: '0' },
+    env: { ...process.env, DATABASE: database, PORT: '0', ...env },
     stdout: 'pipe',
     stderr: 'pipe',
   })
@@ -195,6 +196,15 @@ test('bad input is refused in words, and nobody is signed in by another site', a
   expect([unsigned.status, unsigned.headers.get('location')]).toEqual([303, '/'])
   const htmx = await post('/notes', 'text=x', { 'hx-request': 'true' })
   expect(htmx.headers.get('hx-redirect')).toBe('/')
+})
+
+test('a host that is none of this machine, and another site, get nothing; a host that is named does', async () => {
+  const { url } = await start(undefined, { HOSTS: 'jobs.example,other.example' })
+  await expectOwn(
+    url,
+    ['/', '/style.css', '/nowhere', '/stream'],
+    ['/sign-in', '/notes', '/nowhere'],
+  )
 })
 
 test('H-10 what Chromium sends: its own page is served, that of another site is not, unless it is granted', async () => {

@@ -2,6 +2,10 @@
  * The ways in: the same stream on plain `Bun.serve`, Hono and Elysia, and what pages need beside it.
  */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { html } from '@elysiajs/html'
+import { Elysia, status } from 'elysia'
+import type { Hub } from 'headwater'
+import { headwater } from 'headwater/elysia'
 import { Hono } from 'hono'
 import { connect } from '../support/client'
 import { cleanUp, declare, type Site, serve, serveElysia, site, temporary } from '../support/serve'
@@ -150,6 +154,13 @@ describe('hub.fetch', () => {
   })
 })
 
+/** The plugin alone, and with the one that gives markup its type, which also maps responses. */
+const orders: [string, (app: Elysia, hub: Hub) => Elysia][] = [
+  ['alone', (app, hub) => app.use(headwater(hub)) as unknown as Elysia],
+  ['behind html()', (app, hub) => app.use(html()).use(headwater(hub)) as unknown as Elysia],
+  ['before html()', (app, hub) => app.use(headwater(hub)).use(html()) as unknown as Elysia],
+]
+
 describe('pages', () => {
   const since = (address: string) => new URL(address, 'http://localhost').searchParams.get('since')
 
@@ -235,6 +246,63 @@ describe('pages', () => {
     expect(await ask('/own')).toEqual(['private, max-age=5', on.hub.cursor()])
     expect(await ask('/streamers')).toEqual(['private, no-store', on.hub.cursor()])
   })
+
+  for (const [order, use] of orders) {
+    test(`of errors arrive as they are, also where no route is: ${order}`, async () => {
+      const on = site({}, (hub) => {
+        const app = new Elysia()
+        use(app, hub)
+          .onRequest(({ request }) => {
+            if (request.url.endsWith('/early')) throw new Error('early')
+            if (request.url.endsWith('/refused')) throw status(401)
+          })
+          .onError(({ code, set }) => {
+            set.status = 404
+            return `<html><body>${code ?? 'early'} ${hub.address(['room:1'])}</body></html>`
+          })
+          .get('/throws', () => {
+            throw new Error('late')
+          })
+          .listen({ hostname: '127.0.0.1', port: 0 })
+        return app.server as Bun.Server<undefined>
+      })
+      const type = order === 'alone' ? 'text/plain' : 'text/html'
+      for (const [path, code] of [
+        ['/nowhere', 'NOT_FOUND'],
+        ['/early', 'early'],
+        ['/refused', '401'],
+        ['/throws', 'UNKNOWN'],
+      ] as const) {
+        const response = await fetch(on.url + path)
+        expect([path, response.status, await response.text()]).toEqual([
+          path,
+          404,
+          expect.stringContaining(`<body>${code} /stream?`),
+        ])
+        expect(response.headers.get('content-type')).toStartWith(type)
+        expect(response.headers.get('cache-control')).toBe('private, no-store')
+      }
+    })
+
+    test(`that are thrown as a status keep their type: ${order}`, async () => {
+      const on = site({}, (hub) => {
+        const app = new Elysia()
+        use(app, hub)
+          .get('/throws', () => {
+            throw status(409, '<html>taken</html>')
+          })
+          .listen({ hostname: '127.0.0.1', port: 0 })
+        return app.server as Bun.Server<undefined>
+      })
+      const response = await fetch(`${on.url}/throws`)
+      expect([response.status, await response.text()]).toEqual([
+        409,
+        expect.stringContaining('<html>taken</html>'),
+      ])
+      const type = order === 'alone' ? 'text/plain' : 'text/html'
+      expect(response.headers.get('content-type')).toStartWith(type)
+    })
+  }
 
   test('that hub.page answers with a Response and addresses are private and not kept', async () => {
     const { hub } = serve()

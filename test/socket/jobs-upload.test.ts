@@ -7,6 +7,7 @@ import { basename, dirname } from 'node:path'
 import { noise } from '../../examples/jobs/testing'
 import { until } from '../support/browser'
 import { endJobs, form, headOf, type Jobs, send, startJobs, tail } from '../support/jobs'
+import { expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 afterEach(endJobs)
@@ -234,6 +235,37 @@ describe('what is refused', () => {
     expect(next.status).toBe(303)
   })
 
+  test('four that trickle and begin no file hold their places for ten seconds, and no longer', async () => {
+    const jobs = await startJobs()
+    const senders = await Promise.all(
+      [1, 2, 3, 4].map(() => send(jobs.url, 'x', { length: 900_000 })),
+    )
+    const trickle = setInterval(() => {
+      for (const sender of senders) void sender.write('x')
+    }, 500)
+    try {
+      const body = form([{ name: 'mine.txt', content: noise(10) }])
+      await until(
+        async () => {
+          const sender = await send(jobs.url, body)
+          await sender.answered()
+          return sender.status === 303
+        },
+        { timeout: 15_000, what: 'a free place' },
+      )
+      await Promise.all(senders.map((sender) => sender.answered()))
+      for (const { answer } of senders) {
+        expect(answer).toStartWith('HTTP/1.1 408 ')
+        expect(answer).toContain('No file began within 10 seconds.')
+      }
+    } finally {
+      clearInterval(trickle)
+    }
+    await jobs.until('mine.txt', isDone)
+    expect((await jobs.page()).match(/<tr id="job-/g)).toHaveLength(2)
+    expect(jobs.complained).toBe('')
+  })
+
   test('what is no form with a file, or none that ends', async () => {
     const jobs = await startJobs()
     const type = 'multipart/form-data'
@@ -288,6 +320,34 @@ describe('what is refused', () => {
     })
     expect(response.status).toBe(403)
     expect(await jobs.job('x.txt')).toBeUndefined()
+  })
+})
+
+describe('who asks', () => {
+  test('a host that is none of this machine, and another site, get nothing; a host that is named does', async () => {
+    const jobs = await startJobs({ env: { HOSTS: 'jobs.example,other.example' } })
+    await expectOwn(
+      jobs.url,
+      ['/', '/nowhere', '/style.css', '/jobs/x/log', '/stream'],
+      ['/jobs', '/start', '/nowhere'],
+    )
+  })
+
+  test('a page that is not there says so, with its policy', async () => {
+    const jobs = await startJobs()
+    const ask = (headers: Record<string, string>) => fetch(`${jobs.url}/nowhere`, { headers })
+    const cases: [headers: Record<string, string>, status: number, words: string][] = [
+      [{}, 404, 'There is no such page.\n'],
+      [{ accept: 'text/html' }, 404, '<title>'],
+      [{ 'hx-request': 'true' }, 200, 'There is no such page.'],
+    ]
+    for (const [headers, status, words] of cases) {
+      const response = await ask(headers)
+      const body = await response.text()
+      expect([response.status, body]).toEqual([status, expect.stringContaining(words)])
+      expect(body).toContain('There is no such page.')
+      expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
+    }
   })
 })
 

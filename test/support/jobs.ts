@@ -30,6 +30,7 @@ export interface JobsOptions {
   /** Megabytes of an upload. */
   limit?: number
   workers?: number
+  env?: Record<string, string>
 }
 
 /** Resolves once it serves, with an empty folder as its only job. */
@@ -55,13 +56,14 @@ export class Jobs {
   }
 
   async start(): Promise<void> {
-    const { limit, workers = 1 } = this.#options
+    const { limit, workers = 1, env } = this.#options
     const words = ['--database', join(this.root, 'jobs.db'), '--uploads', this.uploads]
     words.push('--workers', String(workers), '--port', this.url ? new URL(this.url).port : '0')
     if (limit !== undefined) words.push('--upload-limit', String(limit))
     const folder = join(this.root, 'folder')
     await Bun.write(join(folder, 'a.txt'), 'a\n')
     const child = Bun.spawn([process.execPath, main, '--folder', folder, ...words], {
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     })
     this.#process = child

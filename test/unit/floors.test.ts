@@ -21,7 +21,7 @@ const floors: { name: string; files: string[] }[] = [
     name: '2 engine',
     files: [
       'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,order,declarations,limits,hot}.ts',
-      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,trim,wire,within}.ts',
+      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,timers,trim,wire,within}.ts',
       'src/{patterns,middleware,hooks,history}.ts',
     ],
   },
@@ -29,7 +29,7 @@ const floors: { name: string; files: string[] }[] = [
     name: '3 streams',
     files: [
       'src/{manager,action,stream,contents,runs,source,compactions,text,text-source,text-writer,windows,collection,room,document}.ts',
-      'src/{component,newest,lines,ansi}.ts',
+      'src/{component,newest,lines,ansi,per-hub}.ts',
       'src/async-*.ts',
       'src/markdown*.ts',
     ],
