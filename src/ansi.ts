@@ -17,13 +17,24 @@ import { escapeText } from './text-wire'
 /** A line as it is shown. */
 export interface Shown {
   html: Html
-  /** Its text alone. */
+  /** Its text alone, as much as is shown. */
   text: string
+  /** How many characters behind it are not shown. */
+  cut: number
 }
 
+/** What is shown of a line, in bytes of HTML: one of megabytes would stop the page. */
+const most = 4_096
+/** What is looked at of a line, in characters. */
+const farthest = 64 * 1_024
+
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: they are what is looked for
-/** Strings to the terminal (a title, a link's address), which end with BEL or ST. Without an end the text stays. */
-const strings = /(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)/g
+/**
+ * Strings to the terminal (a title, a link's address), which end with BEL or ST. Without an end the text stays; none
+ * reaches over the beginning of another, or many without an end would each be looked through to the end of the line.
+ */
+const strings =
+  /(?:\x1b[\]PX^_]|[\x9d\x90\x98\x9e\x9f])[^\x07\x1b\x90\x98\x9c-\x9f]*(?:\x07|\x1b\\|\x9c)/g
 /** Sequences with parameters; those of colours end with `m`. */
 const controls = /(?:\x1b\[|\x9b)([0-?]*)([ -/]*)([@-~]?)/g
 /** Two characters and a little more, such as the choice of a character set; a bare ESC too. */
@@ -44,6 +55,8 @@ const classes: Partial<Record<DecorationType, string>> = {
 
 /**
  * Shows the lines of one log, one after the other: a colour holds until it is changed, over the ends of lines too.
+ * Of a line 4 KB of HTML are shown. Its colours count for the next line also behind that, up to 64 KB; in a longer line
+ * all end there.
  *
  * @example const show = ansi(); show('\x1b[31mred').html // <span class="hw-fg-red">red</span>
  */
@@ -51,15 +64,69 @@ export function ansi(): (line: string) => Shown {
   const parser = createAnsiSequenceParser()
   let isPlain = true
   return (line) => {
-    if (isPlain && !special.test(line)) return { html: escapeText(line), text: line }
-    const tokens = parser.parse(coloursOnly(line))
+    const near = nearOf(line)
+    const far = line.length - near.length
+    if (isPlain && !special.test(near)) return fit([{ value: near, names: [] }], far)
+    const parts = parser.parse(coloursOnly(near)).map(partOf)
+    if (far > 0) parser.parse('\x1b[0m')
     // The parser does not say how it stands. At the end of something that is not shown, it does.
     isPlain = parser.parse(' ').every((token) => classesOf(token).length === 0)
-    return {
-      html: tokens.map(htmlOf).join(''),
-      text: tokens.map(({ value }) => value).join(''),
-    }
+    return fit(parts, far)
   }
+}
+
+/** Text of one look, and the classes of that. */
+interface Part {
+  value: string
+  names: string[]
+}
+
+/** As much of a line as is looked at. */
+function nearOf(line: string): string {
+  if (line.length <= farthest) return line
+  const last = line.charCodeAt(farthest - 1)
+  const isHalf = last >= 0xd800 && last <= 0xdbff
+  return line.slice(0, isHalf ? farthest - 1 : farthest)
+}
+
+/**
+ * As much of a line as may be shown.
+ *
+ * @param far characters behind these parts
+ */
+function fit(parts: readonly Part[], far: number): Shown {
+  const shown = { html: '', text: '', cut: far }
+  let room = most
+  for (const { value, names } of parts) {
+    const [start, end] =
+      names.length === 0 ? ['', ''] : [`<span class="${names.join(' ')}">`, '</span>']
+    const { html, length } = fitting(value, room - start.length - end.length)
+    shown.cut += value.length - length
+    if (length > 0) shown.html += start + html + end
+    shown.text += value.slice(0, length)
+    // Behind what was cut nothing is shown, though it may be shorter.
+    room = length < value.length ? 0 : room - Buffer.byteLength(start + html + end)
+  }
+  return shown
+}
+
+const bytes = new Uint8Array(most)
+const encoder = new TextEncoder()
+/** Bytes that a code unit may have. */
+const widest = 3
+
+/** As much of a text as has so many bytes when it is escaped, in whole characters, and how many of its code units. */
+function fitting(text: string, room: number): { html: Html; length: number } {
+  if (room <= 0) return { html: '', length: 0 }
+  // None is shorter for being escaped.
+  const all = escapeText(text.slice(0, room + 1))
+  if (all.length * widest <= room) return { html: all, length: text.length }
+  // It stops at the last whole character.
+  const { read } = encoder.encodeInto(all, bytes.subarray(0, room))
+  if (read === all.length) return { html: all, length: text.length }
+  // What of an entity is left then has no end.
+  const html = all.slice(0, read).replace(/&[^;]*$/, '')
+  return { html, length: html.replace(/&[^;]*;/g, '&').length }
 }
 
 /** A line without what is not to be seen: what was overwritten, and all sequences but those of colours. */
@@ -77,6 +144,9 @@ function coloursOnly(line: string): string {
   return before + cleaned.slice(at + 1).replace(noise, '')
 }
 
+/** The code for the colour of an underline, which is not shown; its arguments are none to the parser. */
+const underline = 58
+
 /** As the parser reads it: a reset has its 0, and is alone, since of one sequence it takes the resets first. */
 function sgr(parameters: string): string {
   const codes = parameters
@@ -85,24 +155,23 @@ function sgr(parameters: string): string {
       /([34]8):([25]):([\d:]+)/g,
       (_, kind, of, rest) => `${kind};${of};${rest.replaceAll(':', ';')}`,
     )
+    .replace(/\b58:[\d:]*/g, '59')
     .replace(/\b4:0/g, '24')
     .replace(/:\d*/g, '')
     .split(';')
   let sequences = ''
   for (let i = 0; i < codes.length; ) {
     const code = Number(codes[i])
-    const of = code === 38 || code === 48 ? Number(codes[i + 1]) : 0
+    const of = [38, 48, underline].includes(code) ? Number(codes[i + 1]) : 0
     const length = of === 2 ? 5 : of === 5 ? 3 : 1
-    sequences += `\x1b[${codes.slice(i, i + length).join(';') || '0'}m`
+    if (code !== underline) sequences += `\x1b[${codes.slice(i, i + length).join(';') || '0'}m`
     i += length
   }
   return sequences
 }
 
-function htmlOf(token: ParseToken): Html {
-  const names = classesOf(token)
-  const html = escapeText(token.value)
-  return names.length === 0 ? html : `<span class="${names.join(' ')}">${html}</span>`
+function partOf(token: ParseToken): Part {
+  return { value: token.value, names: classesOf(token) }
 }
 
 function classesOf({ foreground, background, decorations }: ParseToken): string[] {

@@ -5,6 +5,7 @@ import type { Hub } from './hub'
 import type { LogEvent } from './log'
 import { publishOver } from './newest'
 import { outsidePages } from './page'
+import { longestTimer } from './timers'
 import type { Topic } from './topic'
 import { within } from './within'
 
@@ -31,8 +32,6 @@ interface Load {
 /** How often it is looked whether the process that loads still lives, in milliseconds. */
 const patience = 1_000
 
-const longest = 2 ** 31 - 1
-
 /** A value that takes a while. */
 export class AsyncValueHandle<Value> {
   readonly hub: Hub
@@ -53,8 +52,8 @@ export class AsyncValueHandle<Value> {
   /** @internal Begin with {@link asyncValue}. */
   constructor(hub: Hub, topic: Topic, load: Loader<Value>, options: AsyncValueOptions<Value>) {
     const { as = 'div', timeout = 30_000, retry = '/', guard } = options
-    if (timeout !== Number.POSITIVE_INFINITY && !(timeout > 0 && timeout <= longest)) {
-      throw new TypeError(`Expected as timeout milliseconds up to ${longest}, got ${timeout}`)
+    if (timeout !== Number.POSITIVE_INFINITY && !(timeout > 0 && timeout <= longestTimer)) {
+      throw new TypeError(`Expected as timeout milliseconds up to ${longestTimer}, got ${timeout}`)
     }
     if (!/^\/(?![/\\])/.test(retry)) {
       throw new TypeError(`Expected an address of the app such as /retry, got "${retry}"`)

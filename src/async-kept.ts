@@ -2,8 +2,10 @@ import { type Html, tag } from './html'
 import type { LogEvent } from './log'
 import type { Topic } from './topic'
 
+const states = ['loading', 'ok', 'failed'] as const
+
 /** What can be shown. */
-export type State = 'loading' | 'ok' | 'failed'
+export type State = (typeof states)[number]
 
 /** What stands in the element, and the load that it belongs to. */
 export interface Kept {
@@ -27,11 +29,30 @@ export function wrap(as: string, { state, count, name, html }: Kept): Html {
 const shape =
   /^<(div|span) data-state="(loading|ok|failed)" data-load="(\d+)-([\w-]+)"(?: aria-busy="true")?>([\s\S]*)<\/\1>$/
 
-/** What was published, if it is of a value. */
+/** What was published, if it is of a value, also if a middleware has put something around it. */
 export function read({ data }: LogEvent): Kept | undefined {
   const [, , state, count, name, html] = shape.exec(data) ?? []
-  if (name === undefined || html === undefined) return undefined
+  if (name === undefined || html === undefined) return readAltered(data)
   return { state: state as State, count: Number(count), name, html }
+}
+
+/** The first element with the mark is it: what is in it may have another one, which is the app's. */
+function readAltered(data: Html): Kept | undefined {
+  const edge = crypto.randomUUID()
+  let found: Omit<Kept, 'html'> | undefined
+  const rewriter = new HTMLRewriter().on('[data-state][data-load]', {
+    element(element) {
+      if (found) return
+      const [, count, name] = /^(\d+)-([\w-]+)$/.exec(element.getAttribute('data-load') ?? '') ?? []
+      const state = states.find((one) => one === element.getAttribute('data-state'))
+      if (!state || name === undefined) return
+      found = { state, count: Number(count), name }
+      element.prepend(edge, { html: true })
+      element.append(edge, { html: true })
+    },
+  })
+  const [, html = ''] = rewriter.transform(data).split(edge)
+  return found && { ...found, html }
 }
 
 /** Whether what is kept is of a load that began after another one. */

@@ -14,11 +14,9 @@ import { AsyncValueHandle } from './async-handle'
 import type { AsyncValueOptions, Loader } from './async-options'
 import type { Asked, Endpoint } from './door'
 import type { Hub } from './hub'
+import { perHub } from './per-hub'
 import { Refusal } from './refusal'
 import { asTopic, type Topic } from './topic'
-
-/** The values of each hub. */
-const declared = new WeakMap<Hub, Values>()
 
 /**
  * Declares a value that takes a while. It is first loaded when it is first shown; the same object again for the
@@ -41,16 +39,13 @@ export function asyncValue<Value>(
   load: Loader<Value>,
   options: AsyncValueOptions<Value>,
 ): AsyncValueHandle<Value> {
-  let values = declared.get(hub)
-  if (!values) {
-    values = new Values(hub)
-    declared.set(hub, values)
-  }
-  return values.declare(
+  return valuesOf(hub).declare(
     asTopic(topic),
     () => new AsyncValueHandle(hub, asTopic(topic), load, options),
   )
 }
+
+const valuesOf = perHub((hub) => new Values(hub))
 
 /** The values of one hub: they hear what is published, and that the hub closes. Nobody can ask for them. */
 class Values implements Endpoint {

@@ -11,8 +11,10 @@ import type { Html } from './html'
 import type { Hub } from './hub'
 import { publishOver } from './newest'
 import { outsidePages } from './page'
+import { perHub } from './per-hub'
 import { Refusal } from './refusal'
 import { Run } from './source'
+import { longestTimer } from './timers'
 import { isPattern, matches, type Pattern, type Topic, topic } from './topic'
 import { type EventId, eventId, seqOf } from './wire'
 import { within } from './within'
@@ -34,13 +36,9 @@ export interface ComponentOptions {
 /** The first segment of the topics of components. */
 const name = 'component'
 
-const longest = 2 ** 31 - 1
-
-/** The components of each hub. */
-const declared = new WeakMap<Hub, Components>()
-
 /**
- * Declares a live component; the same object again for the same hub and name, whatever the options say then.
+ * Declares a live component; the same object again for the same hub and name, whatever the options say then, for as long
+ * as somebody holds it or looks on, and for ever if it has a tick.
  *
  * @throws TypeError for a name that is empty, or a tick that is no number of milliseconds.
  * @example
@@ -48,12 +46,7 @@ const declared = new WeakMap<Hub, Components>()
  * await hub.push(clock)
  */
 export function component(hub: Hub, options: ComponentOptions): Component {
-  let components = declared.get(hub)
-  if (!components) {
-    components = new Components(hub)
-    declared.set(hub, components)
-  }
-  return components.declare(options)
+  return componentsOf(hub).declare(options)
 }
 
 /** A render that is under way, and the one that it was begun in. */
@@ -82,8 +75,8 @@ export class Component {
 
   /** @internal Begin with {@link component}. */
   constructor(hub: Hub, { name: own, render, tick }: ComponentOptions) {
-    if (tick !== undefined && !(tick >= 1 && tick <= longest)) {
-      throw new TypeError(`Expected as tick milliseconds from 1 to ${longest}, got ${tick}`)
+    if (tick !== undefined && !(tick >= 1 && tick <= longestTimer)) {
+      throw new TypeError(`Expected as tick milliseconds from 1 to ${longestTimer}, got ${tick}`)
     }
     this.hub = hub
     this.name = own
@@ -179,11 +172,18 @@ export class Component {
   }
 }
 
+const componentsOf = perHub((hub) => new Components(hub))
+
 /** The components of one hub, as a part of its path that nobody can ask for: their topics are followed. */
 class Components implements Endpoint {
   readonly name = name
   #hub: Hub
-  #components = new Map<Topic, Component>()
+  #components = new Map<Topic, WeakRef<Component>>()
+  #forgotten = new FinalizationRegistry((topic: Topic) => {
+    if (!this.#find(topic)) this.#components.delete(topic)
+  })
+  /** Those that stay though nobody holds them: they have a tick, or somebody looks on. */
+  #held = new Set<Component>()
   #ticking = new Map<Topic, Run<true>>()
   /** Patterns that somebody follows. */
   #patterns = new Set<Pattern>()
@@ -196,10 +196,11 @@ class Components implements Endpoint {
   }
 
   declare(options: ComponentOptions): Component {
-    const known = this.#components.get(topic(name, options.name))
+    const known = this.#find(topic(name, options.name))
     if (known) return known
     const made = new Component(this.#hub, options)
-    this.#components.set(made.topic, made)
+    this.#components.set(made.topic, new WeakRef(made))
+    this.#forgotten.register(made, made.topic)
     this.#look(made.topic)
     return made
   }
@@ -224,9 +225,22 @@ class Components implements Endpoint {
   /** Has a component tick if somebody looks on, and rest if nobody does. */
   #look(of: Topic): void {
     const run = this.#ticking.get(of)
-    if (!this.#isViewed(of)) run?.unview()
+    const isViewed = this.#isViewed(of)
+    this.#hold(of, isViewed)
+    if (!isViewed) run?.unview()
     else if (run) run.view()
     else this.#start(of)
+  }
+
+  #hold(of: Topic, isViewed: boolean): void {
+    const known = this.#find(of)
+    if (!known) return
+    if (isViewed || known.tick !== undefined) this.#held.add(known)
+    else this.#held.delete(known)
+  }
+
+  #find(of: Topic): Component | undefined {
+    return this.#components.get(of)?.deref()
   }
 
   #isViewed(of: Topic): boolean {
@@ -238,7 +252,7 @@ class Components implements Endpoint {
   /** As the source of a stream runs: once for all viewers and processes, and a while longer than the last one. */
   #start(of: Topic): void {
     const hub = this.#hub
-    const ticked = this.#components.get(of)
+    const ticked = this.#find(of)
     if (this.#closed || ticked?.tick === undefined) return
     const report = (error: unknown) => {
       if (!this.#closed) hub.report(error, of)

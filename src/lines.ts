@@ -5,7 +5,7 @@
  * together in one event, and of more than a page may hold only the newest go at all. A reader who comes or returns is
  * given the newest lines in one event.
  */
-import { ansi } from './ansi'
+import { ansi, type Shown } from './ansi'
 import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import { linesPiece, shown } from './text-wire'
@@ -33,14 +33,16 @@ export interface LogLinesOptions {
   max?: number | undefined
   /** Milliseconds for which lines are joined into one event. The first goes at once. @default 16 */
   window?: number | undefined
-  /** The number of the first line. @default 1 */
+  /**
+   * The number of the first line. A second run on the same database file needs it, or its lines have the numbers, and
+   * the ids, of those that are kept already.
+   * @default 1
+   */
   first?: number | undefined
-  /** What the ids of its lines begin with. @default made of the topic */
+  /** What the ids of its lines begin with: letters, digits and `_ . : -`. @default made of the topic */
   id?: string | undefined
 }
 
-/** What is shown of a line, in characters: one of megabytes would stop the page. */
-const longest = 4_096
 /** Characters of HTML in one event. */
 const most = 64 * 1_024
 
@@ -55,19 +57,27 @@ export class LogLines {
   #writer: TextWriter
   #window: number
   #next: number
-  #row: (line: Line, n: number) => Html
+  #look: Look
   /** Rows that are not sent, oldest first. */
   #rows: Html[] = []
   #sentAt = Number.NEGATIVE_INFINITY
   #isPlanned = false
   #sender = { flush: () => this.#send() }
-  /** What was sent since it was last waited for. */
-  #written: Promise<void> | undefined
+  /** Resolves when what was sent is kept, or with what was last not. */
+  #written: Promise<Fault | undefined> = Promise.resolve(undefined)
+  /** What was thrown already. */
+  #thrown: Fault | undefined
 
   constructor(hub: Hub, topic: Topic, options: LogLinesOptions = {}) {
     const { max = 1_000, window = 16, first = 1, id = idOf(topic) } = options
     if (!Number.isInteger(max) || max < 1) {
       throw new TypeError(`Expected a number of lines from 1 on as max, got ${max}`)
+    }
+    if (!Number.isSafeInteger(first)) {
+      throw new TypeError(`Expected a whole number as first, got ${first}`)
+    }
+    if (!/^[\w.:-]+$/.test(id)) {
+      throw new TypeError(`Expected letters, digits and _ . : - as id, got ${JSON.stringify(id)}`)
     }
     this.hub = hub
     this.topic = topic
@@ -76,7 +86,7 @@ export class LogLines {
     this.#writer = new TextWriter(hub, topic)
     this.#window = checkWindow(window)
     this.#next = first
-    this.#row = rowOf(id)
+    this.#look = new Look(id)
   }
 
   /** The number that the next line gets. */
@@ -91,15 +101,22 @@ export class LogLines {
     if (this.#rows.length > 0) this.#plan()
   }
 
-  /** Sends what waits. Resolves when all that was pushed is kept. */
+  /**
+   * Sends what waits. Resolves when all that was pushed is kept.
+   *
+   * @throws what the log throws that did not keep it, once
+   */
   async flush(): Promise<void> {
+    const thrown = this.#thrown
     this.#send()
-    const written = this.#written
-    this.#written = undefined
-    await written
+    const fault = await this.#written
+    // Another one who waited for the same may have heard of it meanwhile.
+    if (!fault || fault === thrown) return
+    this.#thrown = fault
+    throw fault.error
   }
 
-  /** Sends what waits, and says that nothing more will come: pages that show only this are told `done`. */
+  /** As {@link flush}, and says that nothing more will come: pages that show only this are told `done`. */
   async end(): Promise<void> {
     await this.flush()
     await this.hub.end(this.topic)
@@ -107,15 +124,17 @@ export class LogLines {
 
   /** The rows that are kept, and from where on to follow. */
   async read(): Promise<{ html: Html; cursor: EventId }> {
-    await this.flush()
+    this.#send()
+    // What was not kept was reported, and is no fault of this page.
+    await this.#written
     const { whole, cursor } = await this.#writer.read()
     return { html: shown(whole), cursor }
   }
 
   /** Lines that pages do not have any more, as rows: what is answered to who scrolls up. Their numbers must be given. */
   rows(lines: readonly (Line & { n: number })[]): Html {
-    const row = rowOf(this.id)
-    return lines.map((line) => row(line, line.n)).join('')
+    const look = new Look(this.id)
+    return lines.map((line) => look.row(line, line.n)).join('')
   }
 
   /** @param isLeft whether it only counts */
@@ -125,9 +144,10 @@ export class LogLines {
     if (n !== undefined) this.#next = n
     const own = text.slice(0, last).split('\n')
     const left = isLeft ? own.length : Math.max(0, own.length - this.max)
-    this.#next += left
-    for (const one of own.slice(left)) {
-      this.#rows.push(this.#row({ text: one, level }, this.#next++))
+    for (const [i, one] of own.entries()) {
+      const n = this.#next++
+      if (i < left) this.#look.at({ text: one, level })
+      else this.#rows.push(this.#look.row({ text: one, level }, n))
     }
     if (this.#rows.length > 2 * this.max) this.#rows.splice(0, this.#rows.length - this.max)
   }
@@ -148,10 +168,18 @@ export class LogLines {
     if (rows.length === 0) return
     this.#sentAt = performance.now()
     const write = (html: Html) => this.#writer.write(linesPiece(this.topic, html, this.max))
-    this.#written = Promise.all([this.#written, ...chunks(rows).map(write)]).then(() => {})
+    const before = this.#written
     // The writer reports it, and who waits hears of it.
-    this.#written.catch(() => {})
+    this.#written = Promise.all(chunks(rows).map(write)).then(
+      () => before,
+      (error) => ({ error }),
+    )
   }
+}
+
+/** What was not kept. */
+interface Fault {
+  error: unknown
 }
 
 /**
@@ -164,23 +192,31 @@ export function logLines(hub: Hub, topic: string, options: LogLinesOptions = {})
   return new LogLines(hub, asTopic(topic), options)
 }
 
-/** Shows the lines of one log, one after the other. */
-function rowOf(id: string): (line: Line, n: number) => Html {
-  const show = ansi()
-  let before: Level | undefined
-  return ({ text, level: given }, n) => {
-    const cut = text.length - longest
-    const shown = show(cut > 0 ? text.slice(0, longest) : text)
-    // For the colours in it, which hold on.
-    if (cut > 0) show(text.slice(longest))
-    const level = given ?? (/^\s/.test(shown.text) ? before : levelOf(shown.text))
-    before = level
-    const name = `${id}-${n}`
+/** Looks at the lines of one log, one after the other: colours hold on, and what is indented has the level before it. */
+class Look {
+  #id: string
+  #show = ansi()
+  #level: Level | undefined
+
+  constructor(id: string) {
+    this.#id = id
+  }
+
+  /** A line that is not sent is looked at too, for those behind it. */
+  at({ text, level }: Line): Shown & { level: Level | undefined } {
+    const shown = this.#show(text)
+    this.#level = level ?? (/^\s/.test(shown.text) ? this.#level : levelOf(shown.text))
+    return { ...shown, level: this.#level }
+  }
+
+  row(line: Line, n: number): Html {
+    const { html, cut, level } = this.at(line)
+    const id = `${this.#id}-${n}`
     const more = cut > 0 ? `<span class="hw-cut">… ${cut} more characters</span>` : ''
     // Not a stop of the tab key: a page has a thousand of them.
-    const link = tag('a', { class: 'hw-n', href: `#${name}`, tabindex: -1 }, `${n}`)
-    const content = `${link}<span class="hw-line">${shown.html}${more}</span>`
-    return tag('li', { id: name, 'data-n': n, 'data-level': level }, content)
+    const link = tag('a', { class: 'hw-n', href: `#${id}`, tabindex: -1 }, `${n}`)
+    const content = `${link}<span class="hw-line">${html}${more}</span>`
+    return tag('li', { id, 'data-n': n, 'data-level': level }, content)
   }
 }
 
@@ -234,7 +270,10 @@ function chunks(rows: readonly Html[]): Html[] {
   return last === '' ? joined : [...joined, last]
 }
 
-/** Letters and digits of the topic, so that links can be read. */
+/** Letters and digits of the topic, so that links can be read; what else is in it as its number, so that no other has the same. */
 function idOf(topic: Topic): string {
-  return `log-${topic.replaceAll(/[^\w-]+/g, '-')}`
+  const name = topic.replace(/[^a-zA-Z0-9]/gu, (char) =>
+    char === ':' ? '-' : `_${char.codePointAt(0)?.toString(16)}_`,
+  )
+  return `log-${name}`
 }

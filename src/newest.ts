@@ -9,6 +9,7 @@
 import type { Html } from './html'
 import type { Hub } from './hub'
 import type { LogEvent } from './log'
+import { perHub } from './per-hub'
 import type { Topic } from './topic'
 import type { EventId } from './wire'
 
@@ -20,7 +21,7 @@ const look = 5
 const patience = 10_000
 
 /** What is under way, by topic: a process that has a lease has it for all that it does. */
-const tails = new WeakMap<Hub, Map<Topic, Promise<unknown>>>()
+const tailsOf = perHub(() => new Map<Topic, Promise<unknown>>())
 
 /**
  * Publishes to a topic of kind `state` what is made of the newest that is kept. Resolves with its event id, with
@@ -29,8 +30,7 @@ const tails = new WeakMap<Hub, Map<Topic, Promise<unknown>>>()
  * @throws what {@link Hub.publish} throws, and Error when others hold the topic for ten seconds.
  */
 export function publishOver(hub: Hub, topic: Topic, make: Make): Promise<EventId | undefined> {
-  const own = tails.get(hub) ?? new Map<Topic, Promise<unknown>>()
-  tails.set(hub, own)
+  const own = tailsOf(hub)
   const published = (own.get(topic) ?? Promise.resolve()).then(() => publish(hub, topic, make))
   const tail = published.then(forget, forget)
   own.set(topic, tail)

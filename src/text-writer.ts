@@ -2,6 +2,7 @@ import { type Compactable, Compactions } from './compactions'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import type { Compacted } from './log/contract'
+import { perHub } from './per-hub'
 import { everything, shown, type Whole, wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
 import { type EventId, eventId } from './wire'
@@ -130,11 +131,4 @@ export class TextWriter implements Compactable {
   }
 }
 
-/** Those of each hub. */
-const compactions = new WeakMap<Hub, Compactions>()
-
-function compactionsOf(hub: Hub): Compactions {
-  const own = compactions.get(hub) ?? new Compactions(hub)
-  compactions.set(hub, own)
-  return own
-}
+const compactionsOf = perHub((hub) => new Compactions(hub))

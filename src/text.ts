@@ -8,6 +8,7 @@
 import type { Blocks, Format } from './format'
 import type { Html } from './html'
 import type { Hub } from './hub'
+import { perHub } from './per-hub'
 import { readUntil, type TextSource } from './text-source'
 import {
   changePiece,
@@ -76,7 +77,7 @@ export interface TextContent {
 const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
 /** What has handles, for as long as somebody holds them or they are busy. */
-const known = new WeakMap<Hub, Map<Topic, WeakRef<TextStream>>>()
+const knownOf = perHub(() => new Map<Topic, WeakRef<TextStream>>())
 /** Those that are active, or hold text that is not sent. */
 const busy = new Set<TextStream>()
 
@@ -88,8 +89,7 @@ const busy = new Set<TextStream>()
  * @example const answer = textStream(hub, 'chat:1:answer'); await answer.pipe(tokens)
  */
 export function textStream(hub: Hub, topic: string, options: TextOptions = {}): TextStream {
-  const own = known.get(hub) ?? new Map<Topic, WeakRef<TextStream>>()
-  known.set(hub, own)
+  const own = knownOf(hub)
   const name = asTopic(topic)
   const found = own.get(name)?.deref()
   if (found) return found.use(options.mode)

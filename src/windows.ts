@@ -1,3 +1,5 @@
+import { longestTimer } from './timers'
+
 /** What is flushed at the end of its window. */
 export interface Flushed {
   /** Must not throw: others wait behind it. */
@@ -9,8 +11,8 @@ const pause = 4
 
 /** @throws TypeError for a window that is no number of milliseconds. */
 export function checkWindow(window: number): number {
-  if (window >= 0) return window
-  throw new TypeError(`Expected milliseconds from 0 on as window, got ${window}`)
+  if (window >= 0 && window <= longestTimer) return window
+  throw new TypeError(`Expected milliseconds from 0 to ${longestTimer} as window, got ${window}`)
 }
 
 const ends = new Map<Flushed, number>()

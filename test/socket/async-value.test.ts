@@ -354,6 +354,35 @@ describe('an async value', () => {
     expect(shown(html)).toStartWith('failed: <span class="hw-failed">Failed</span>')
   })
 
+  for (const [what, alter] of Object.entries({
+    'puts something before it': (html: unknown) => `<!-- <b> -->${html}`,
+    'wraps it': (html: unknown) => `<div class="card"><div>${html}</div></div>\n`,
+    'takes the quotes of its attributes': (html: unknown) =>
+      String(html).replaceAll(/="([\w-]+)"/g, (_, value) => `=${value}`),
+  })) {
+    test(`D-23 is shown, and cancelled, behind a middleware that ${what}`, async () => {
+      const site = serve()
+      site.hub.use('weather:*', ({ content }) => alter(content))
+      const ok = '<div title="</div>"><b data-state="failed" data-load="9-x">sunny</b></div>'
+      const told = declareTold(site.hub, { ok: () => ok })
+      const { client } = await view(site, told.value)
+      told.loads[0]?.give('')
+      await client.until(() => client.events.length === 1)
+      expect(client.events[0]?.data).toContain(ok.split('<b')[0] as string)
+      expect(await AsyncValue(told)).toContain(client.events[0]?.data as string)
+      expect(told.loads).toHaveLength(1)
+      void told.value.load()
+      await client.until(() => client.events.length === 2)
+      await told.value.cancel()
+      await client.until(() => client.events.length === 3)
+      const load = /data-load="?[\w-]+"?/
+      expect(client.events[2]?.data.replace(load, '')).toBe(
+        client.events[0]?.data.replace(load, '') as string,
+      )
+      expect(site.errors).toEqual([])
+    })
+  }
+
   test('D-23 a hub that closes aborts what is loading, without a word', async () => {
     const site = serve()
     const told = declareTold(site.hub)
@@ -416,6 +445,24 @@ describe('an async value of several processes', () => {
       expect(await newer).toBe('ok')
       expect(shown(await AsyncValue(here))).toBe(`ok: <b>newer ${n}</b>`)
     }
+  })
+
+  test('D-23 an older load is dropped also behind a middleware', async () => {
+    const database = temporary()
+    const [here, there] = [1, 2].map(() => {
+      const { hub } = serve({ database })
+      hub.use('weather:*', ({ content }) => `<div>${content}</div>`)
+      return declareTold(hub)
+    }) as [ReturnType<typeof declareTold>, ReturnType<typeof declareTold>]
+    const older = here.value.load()
+    await settled(async () => shown(await AsyncValue(here)).startsWith('loading'))
+    const newer = there.value.load()
+    await there.value.show()
+    there.loads[0]?.give('newer')
+    expect(await newer).toBe('ok')
+    here.loads[0]?.give('older')
+    expect(await older).toBe('superseded')
+    expect(await AsyncValue(here)).toContain('<b>newer</b>')
   })
 
   test('D-23 an older load never overwrites a newer one, of 3 × 60 at once', async () => {

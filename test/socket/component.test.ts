@@ -2,7 +2,7 @@
  * Live components: rendered again as a whole by a push, from whatever process, and at an interval.
  */
 import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
-import { component, type Hub } from 'headwater'
+import { type Component, component, type Hub } from 'headwater'
 import { LiveComponent } from 'headwater/components'
 import { startAsyncNode } from '../support/async-node'
 import { type Client, connect } from '../support/client'
@@ -208,6 +208,30 @@ describe('a push', () => {
         'Expected as tick',
       )
     }
+  })
+
+  test('D-24 is forgotten when nobody holds it, follows it or has it tick', async () => {
+    const { hub, url } = serve({ limits })
+    const render = () => 'x'
+    const names = ['ticks', 'is viewed', ...Array.from({ length: 200 }, (_, n) => `${n}`)]
+    const declareAll = () =>
+      names.map((name, n) => {
+        const made = component(hub, { name, tick: n === 0 ? 60_000 : undefined, render })
+        return new WeakRef(made)
+      })
+    const { client } = await view(url, component(hub, { name: 'is viewed', render }))
+    const all = declareAll()
+    const left = () => {
+      Bun.gc(true)
+      return all.filter((one) => one.deref()).length
+    }
+    // Some may be left on the stack.
+    await settled(() => left() < 20)
+    expect([all[0]?.deref()?.name, all[1]?.deref()?.name]).toEqual(['ticks', 'is viewed'])
+    expect(component(hub, { name: 'ticks', render })).toBe(all[0]?.deref() as Component)
+    client.cut()
+    await settled(() => left() < 20 && !all[1]?.deref())
+    expect(await hub.push(component(hub, { name: 'is viewed', render }))).toBeString()
   })
 
   test('D-24 passes through middleware, also one that takes its time', async () => {

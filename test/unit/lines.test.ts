@@ -1,12 +1,13 @@
 /**
  * Lines of a live log: what a terminal's colours become, what is removed, the levels, and how lines are joined.
  */
-import { afterEach, describe, expect, test } from 'bun:test'
+import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import fc from 'fast-check'
 import { Hub, type LogLines, logLines } from 'headwater'
 import { ansi } from '../../src/ansi'
 import { levelOf } from '../../src/lines'
 import type { LogEvent } from '../../src/log'
+import { unescapeText } from '../../src/text-wire'
 import { settled } from '../support/serve'
 
 const hubs: Hub[] = []
@@ -20,12 +21,13 @@ function shown(...lines: string[]): string[] {
   return lines.map((line) => show(line).html)
 }
 
-function newHub(): { hub: Hub; events: LogEvent[] } {
-  const hub = new Hub({ secret: 'of the tests' })
+function newHub(): { hub: Hub; events: LogEvent[]; errors: unknown[] } {
+  const errors: unknown[] = []
+  const hub = new Hub({ secret: 'of the tests', onError: (error) => void errors.push(error) })
   hubs.push(hub)
   const events: LogEvent[] = []
   hub.log.follow((all) => void events.push(...all), console.error)
-  return { hub, events }
+  return { hub, events, errors }
 }
 
 function rowsOf(html: string): { n: number; level: string | undefined; text: string }[] {
@@ -39,6 +41,25 @@ function rowsOf(html: string): { n: number; level: string | undefined; text: str
 }
 
 const kept = async (log: LogLines) => rowsOf((await log.read()).html)
+
+/** A hub whose log appends when it is told to, or fails then. */
+function heldHub() {
+  const { hub, errors } = newHub()
+  const append = hub.append.bind(hub)
+  const waiting: ((error?: Error) => void)[] = []
+  const { promise: whole, resolve } = Promise.withResolvers<void>()
+  const spy = spyOn(hub, 'append').mockImplementation(async (...all) => {
+    await new Promise<void>((give, fail) => {
+      waiting.push((error) => (error ? fail(error) : give()))
+      resolve()
+    })
+    return append(...all)
+  })
+  const release = (error?: Error) => {
+    for (const one of waiting.splice(0)) one(error)
+  }
+  return { hub, errors, whole, release, restore: () => spy.mockRestore() }
+}
 
 describe('colours', () => {
   test('D-22 become classes, hold over the ends of lines, and end where they are changed', () => {
@@ -75,6 +96,28 @@ describe('colours', () => {
     expect(shown('\x1b[38;5;999mx\x1b[38;5mx\x1b[38;2;9mx\x1b[38;2;999;999;999mx')[0]).toMatch(
       /^(x|<span class="[\w -]+">x<\/span>)+$/,
     )
+  })
+
+  test('D-22 the colour of an underline is not taken for others', () => {
+    expect(
+      shown(
+        '\x1b[58;2;31;7;9ma\x1b[4;58;5;1;32mb\x1b[0;58:2::31:7:9;2mc\x1b[0;58:5:9md\x1b[59;58me',
+      ),
+    ).toEqual(['a<span class="hw-underline hw-fg-green">b</span><span class="hw-dim">c</span>de'])
+  })
+
+  test('D-22 what never ends is looked at once, however long it is', () => {
+    const began = performance.now()
+    for (const one of ['\x9d', '\x90a', '\x98', '\x9e', '\x9f', '\x1b]', '\x1b[1;', '\x9d\x1b']) {
+      shown(one.repeat(40_000))
+    }
+    expect(performance.now() - began).toBeLessThan(2_000)
+  })
+
+  test('D-22 what follows 64 KB of a line is not looked at, and a colour does not run on from there', () => {
+    expect(shown(`\x1b[31m${'x'.repeat(70_000)}`, 'next')[1]).toBe('next')
+    expect(shown(`${'x'.repeat(70_000)}\x1b[31m`, 'next')[1]).toBe('next')
+    expect(shown(`${'\x1b[m'.repeat(21_845)}${'😀'.repeat(9)}`)[0]).toBe('')
   })
 
   test('D-22 all other sequences are removed, and no link comes of them', () => {
@@ -218,13 +261,15 @@ describe('lines', () => {
 
   test('D-22 the first goes at once, and what comes within the window goes together', async () => {
     const { hub, events } = newHub()
-    const log = logLines(hub, 'log:1', { window: 50 })
-    for (let i = 0; i < 100; i++) log.push(`${i}`)
-    await Bun.sleep(0)
-    expect(events).toHaveLength(1)
-    expect(rowsOf(events[0]?.data ?? '')).toHaveLength(1)
+    const log = logLines(hub, 'log:1', { window: 500 })
     const began = performance.now()
-    while (events.length < 2 && performance.now() - began < 5_000) await Bun.sleep(1)
+    log.push('first')
+    await settled(() => events.length === 1)
+    expect(performance.now() - began).toBeLessThan(500)
+    expect(rowsOf(events[0]?.data ?? '')).toHaveLength(1)
+    for (let i = 0; i < 99; i++) log.push(`${i}`)
+    await settled(() => events.length === 2)
+    expect(performance.now() - began).toBeGreaterThanOrEqual(490)
     expect(rowsOf(events[1]?.data ?? '')).toHaveLength(99)
     expect(events[1]?.data.split('<li', 1)).toEqual([
       '<hx-partial data-op="lines" hx-target="[sse-swap=&#x27;log\\3A 1&#x27;]" hx-swap="beforeend settle:0ms" data-limit="1000">',
@@ -250,6 +295,53 @@ describe('lines', () => {
     const log = logLines(hub, 'log:1', { max: 2 })
     log.push(['\x1b[31mred', ...Array<string>(10).fill('x')])
     expect((await log.read()).html).toContain('<span class="hw-fg-red">x</span>')
+    const many = `ERROR it broke\n\x1b[0m  at one\n${'  at another\n'.repeat(10)}`
+    log.push(many)
+    expect(await kept(log)).toEqual([
+      { n: 22, level: 'error', text: '  at another' },
+      { n: 23, level: 'error', text: '  at another' },
+    ])
+    expect((await log.read()).html).not.toContain('hw-fg-red')
+  })
+
+  test('D-22 a flush resolves when all before it is kept, also beside another one', async () => {
+    const { hub, whole, release } = heldHub()
+    const log = logLines(hub, 'log:1')
+    log.push('a')
+    const done: number[] = []
+    const both = [1, 2].map((n) => log.flush().then(() => void done.push(n)))
+    await whole
+    await Bun.sleep(20)
+    expect(done).toEqual([])
+    release()
+    await Promise.all(both)
+    expect(await kept(log)).toHaveLength(1)
+  })
+
+  test('D-22 what was not kept is thrown once by who waits for it, and by no page', async () => {
+    const { hub, release, restore, errors } = heldHub()
+    const log = logLines(hub, 'log:1')
+    const gone = new Error('disk full')
+    log.push('lost')
+    const both = [log.flush(), log.flush()]
+    release(gone)
+    expect(await Promise.allSettled(both)).toEqual([
+      { status: 'rejected', reason: gone },
+      { status: 'rejected', reason: gone },
+    ])
+    await log.flush()
+    log.push('lost too')
+    const page = log.read()
+    release(gone)
+    expect(rowsOf((await page).html)).toEqual([])
+    log.push('kept')
+    const next = log.read()
+    release()
+    expect(rowsOf((await next).html)).toHaveLength(1)
+    restore()
+    await expect(log.end()).rejects.toBe(gone)
+    await log.end()
+    expect(errors).toEqual([gone, gone])
   })
 
   test('D-22 a line of megabytes is cut, says so, and its colour does not run on', async () => {
@@ -258,8 +350,68 @@ describe('lines', () => {
     log.push([`\x1b[31m${'x'.repeat(5_000_000)}\x1b[0m`, 'next'])
     const { html } = await log.read()
     expect(html.length).toBeLessThan(6_000)
-    expect(html).toContain('<span class="hw-cut">… 4995913 more characters</span>')
+    expect(html).toContain('<span class="hw-cut">… 4995939 more characters</span>')
     expect(html).toContain('<span class="hw-line">next</span>')
+  })
+
+  test('D-22 a row has some 4 KB at most, whatever is in it, and is cut behind a whole character', async () => {
+    const { hub } = newHub()
+    const log = logLines(hub, 'log:1')
+    for (const [line, shown] of [
+      ['x'.repeat(4_097), 'x'.repeat(4_096)],
+      ['<'.repeat(4_096), '&lt;'.repeat(1_024)],
+      [`a${'"'.repeat(4_000)}`, `a${'&quot;'.repeat(682)}`],
+      [`x${'😀'.repeat(2_000)}`, `x${'😀'.repeat(1_023)}`],
+      ['é'.repeat(4_096), 'é'.repeat(2_048)],
+    ] as const) {
+      log.push(line)
+      const { html } = await log.read()
+      expect(html).toEndWith(
+        `<span class="hw-line">${shown}<span class="hw-cut">… ${line.length - unescapeText(shown).length} more characters</span></span></li>`,
+      )
+    }
+    log.push('\x1b[1;2;3;4;9;95;105mx\x1b[0m<'.repeat(2_000))
+    const rows = (await log.read()).html.split('<li')
+    expect(Buffer.byteLength(rows.at(-1) ?? '')).toBeLessThan(4_096 + 300)
+    expect(rows.at(-1)).toEndWith(' more characters</span></span></li>')
+  })
+
+  test('D-22 a colour or a reset at the cut, or behind it, holds for what follows', async () => {
+    const { hub } = newHub()
+    const log = logLines(hub, 'log:1')
+    for (let before = 4_030; before < 4_100; before++) {
+      log.push([`\x1b[31m${'x'.repeat(before)}\x1b[0m tail`, 'plain'])
+      log.push([`${'x'.repeat(before)}\x1b[38;5;9m tail`, 'red', '\x1b[0m'])
+    }
+    const { html } = await log.read()
+    expect(html.split('<span class="hw-line">plain</span>')).toHaveLength(71)
+    expect(html.split('<span class="hw-fg-bright-red">red</span>')).toHaveLength(71)
+    for (const rest of ['\x1b', '[0m', '[38']) expect(html).not.toContain(rest)
+  })
+
+  test('D-22 a snapshot of a log of a thousand lines is of bearable size in the worst case', async () => {
+    const { hub } = newHub()
+    const log = logLines(hub, 'log:1')
+    log.push(Array.from({ length: 3_000 }, (_, i) => `${i} ${'<'.repeat(4_096)}`))
+    const { html } = await log.read()
+    expect(html.split('<li')).toHaveLength(1_001)
+    expect(Buffer.byteLength(html)).toBeLessThan(5_000_000)
+  })
+
+  test('D-22 two topics have no row of the same id', async () => {
+    const { hub } = newHub()
+    const ids = [
+      'build:7',
+      'build-7',
+      'build_7',
+      'build_2d_7',
+      'build:_2d_7',
+      'build.7',
+      'build%207',
+    ]
+    expect(logLines(hub, 'build:7').id).toBe('log-build-7')
+    expect(new Set(ids.map((topic) => logLines(hub, topic).id)).size).toBe(ids.length)
+    for (const topic of ids) expect(logLines(hub, topic).id).toMatch(/^log-[\w-]+$/)
   })
 
   test('D-22 the log keeps no more than the newest, however many came', async () => {
@@ -294,7 +446,16 @@ describe('lines', () => {
     const { hub } = newHub()
     hub.topic('state:*', { kind: 'state' })
     expect(() => logLines(hub, 'log:1', { max: 0 })).toThrow(TypeError)
-    expect(() => logLines(hub, 'log:1', { window: -1 })).toThrow(TypeError)
+    for (const window of [-1, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 31]) {
+      expect(() => logLines(hub, 'log:1', { window })).toThrow(TypeError)
+    }
+    for (const first of [Number.NaN, 1.5, Number.POSITIVE_INFINITY]) {
+      expect(() => logLines(hub, 'log:1', { first })).toThrow(TypeError)
+    }
+    for (const id of ['', 'a b', 'a"b', "a'b", 'a\nb', '<a>']) {
+      expect(() => logLines(hub, 'log:1', { id })).toThrow(TypeError)
+    }
+    expect(logLines(hub, 'log:1', { id: 'build-7.a:b_c', first: -3 }).next).toBe(-3)
     expect(() => logLines(hub, 'log:*')).toThrow(TypeError)
     expect(() => logLines(hub, 'state:1')).toThrow(TypeError)
   })
