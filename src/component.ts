@@ -9,6 +9,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Asked, Endpoint } from './door'
 import type { Html } from './html'
 import type { Hub } from './hub'
+import type { LogEvent } from './log'
 import { publishOver } from './newest'
 import { outsidePages } from './page'
 import { perHub } from './per-hub'
@@ -140,7 +141,7 @@ export class Component {
     for (let overtaken = 0; ; ) {
       const [before] = await hub.log.last(topic, 1)
       const html = await this.#rendered()
-      let newest = before
+      let newest: LogEvent | undefined = before
       const id = await publishOver(hub, topic, (found) => {
         newest = found
         if (found?.seq !== before?.seq) return undefined

@@ -61,14 +61,15 @@ export function safe(html: Html, { images = false, target }: MarkdownOptions): H
     transformTags: {
       a: (tagName, { href = '', title }) => ({ tagName, attribs: link(href, title, target) }),
       input: (tagName, { checked }) => ({ tagName, attribs: checkbox(checked !== undefined) }),
-      ol: (tagName, { start = '' }) => ({
-        tagName,
-        attribs: /^\d{1,9}$/.test(start) ? { start } : {},
-      }),
+      ol: (tagName, { start = '' }) => ({ tagName, attribs: numbered(start) }),
     },
   })
   // The wire and the HTML parser both take a bare one for an end of line.
   return clean.replaceAll('\r', '&#13;')
+}
+
+function numbered(start: string): Record<string, string> {
+  return /^\d{1,9}$/.test(start) ? { start } : {}
 }
 
 const tags = (

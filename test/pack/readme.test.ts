@@ -18,28 +18,47 @@ test('README.md holds a program', () => {
   expect(programs('README.md')).not.toEqual([])
 })
 
-test('the programs of README.md and docs type-check', () => {
-  const files = pages.flatMap((page) => programs(page).map((program) => write(page, program)))
-  const config = {
-    extends: join(root, 'tsconfig.json'),
-    compilerOptions: { moduleDetection: 'force', noUnusedLocals: false, noUnusedParameters: false },
-    include: [],
-    files,
-  }
-  writeFileSync(join(temp, 'tsconfig.json'), JSON.stringify(config))
-  const tsc = join(root, 'node_modules/typescript/bin/tsc')
-  const { stdout } = Bun.spawnSync([
-    process.execPath,
-    tsc,
-    '--noEmit',
-    '--pretty',
-    'false',
-    '-p',
-    temp,
-  ])
-  expect(String(stdout)).toBe('')
-  expect(files).not.toEqual([])
-}, 120_000)
+/** An app is checked together with the package's sources, by the app's rules. */
+const rules = [
+  { name: 'ours', more: {} },
+  { name: 'those of bun init', more: { exactOptionalPropertyTypes: false } },
+  {
+    name: 'strict alone',
+    more: { exactOptionalPropertyTypes: false, noUncheckedIndexedAccess: false },
+  },
+]
+
+test.each(rules)(
+  'the programs of README.md and docs type-check by $name',
+  ({ more }) => {
+    const files = pages.flatMap((page) => programs(page).map((program) => write(page, program)))
+    const config = {
+      extends: join(root, 'tsconfig.json'),
+      compilerOptions: {
+        moduleDetection: 'force',
+        noUnusedLocals: false,
+        noUnusedParameters: false,
+        ...more,
+      },
+      include: [],
+      files,
+    }
+    writeFileSync(join(temp, 'tsconfig.json'), JSON.stringify(config))
+    const tsc = join(root, 'node_modules/typescript/bin/tsc')
+    const { stdout } = Bun.spawnSync([
+      process.execPath,
+      tsc,
+      '--noEmit',
+      '--pretty',
+      'false',
+      '-p',
+      temp,
+    ])
+    expect(String(stdout)).toBe('')
+    expect(files).not.toEqual([])
+  },
+  120_000,
+)
 
 /** A page's programs share a folder, so that they may import one another; one that shows a file again is alone. */
 function write(page: string, { file, text }: Program): string {
