@@ -155,6 +155,7 @@ function Earlier({ id, address, label }: { id: string; address: string; label: s
         hx-target={`#${id}-earlier`}
         hx-swap="afterbegin"
         hx-sync="this:drop"
+        {...{ 'hx-status:4xx': 'swap:none', 'hx-status:5xx': 'swap:none' }}
       >
         <input type="hidden" name="before" />
         <input type="hidden" name="count" value="200" />

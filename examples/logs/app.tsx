@@ -1,4 +1,5 @@
 /** @jsxImportSource @kitajs/html */
+import { type FileHandle, open } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { html } from '@elysiajs/html'
 import { Elysia, t } from 'elysia'
@@ -8,6 +9,7 @@ import type { Board, Log } from './board'
 import type { Folders } from './folders'
 import { Page, Panel, Refused } from './page'
 import { Refusal } from './refusal'
+import { readAt } from './stretch'
 
 const policy = [
   "default-src 'none'",
@@ -23,6 +25,8 @@ const policy = [
 
 /** Earlier lines of one answer. */
 const most = 1_000
+/** Bytes of a download that are read at a time. */
+const chunk = 256 * 1_024
 
 /** The routes: the page, to open, stop and close a log, its earlier lines, and all of it as a file. */
 export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: Folders }) {
@@ -31,21 +35,16 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
   )
   return (
     new Elysia()
+      // Before all else: what is answered to a mistake is the page, too.
+      .onRequest(({ request }) =>
+        isOwn(request) ? undefined : new Response('Not from another site.', { status: 403 }),
+      )
       .use(html())
       .use(headwater(hub))
       .headers({
         'content-security-policy': policy,
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'same-origin',
-      })
-      // Only this page opens files: not another site, nor one whose name was made to mean this machine.
-      .onBeforeHandle(({ request }) => {
-        const site = request.headers.get('sec-fetch-site')
-        const own = site === null || site === 'same-origin' || site === 'none'
-        const { hostname } = new URL(request.url)
-        const isHere = hostname === '127.0.0.1' || hostname === 'localhost'
-        if (isHere && (request.method === 'GET' || own)) return undefined
-        return new Response('Not from another site.', { status: 403 })
       })
       .onError(async ({ error, code, request, set }) => {
         const [status, sentence] = reasonOf(error, code)
@@ -94,8 +93,10 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
       .get('/logs/:id/file', async ({ params: { id } }) => {
         const log = board.find(id)
         // Asked again: since it was opened something else may have taken its name.
-        const path = log.isProgram ? log.path : await pathOf(folders, log.path)
-        return new Response(Bun.file(path), {
+        const { handle, path } = log.isProgram
+          ? { handle: await open(log.path), path: log.path }
+          : await folders.open(log.path)
+        return new Response(await contentOf(handle), {
           headers: {
             'content-type': 'text/plain; charset=utf-8',
             'content-disposition': `attachment; filename*=UTF-8''${encodeURIComponent(basename(path))}`,
@@ -105,10 +106,34 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
   )
 }
 
-async function pathOf(folders: Folders, asked: string): Promise<string> {
-  const { handle, path } = await folders.open(asked)
-  await handle.close()
-  return path
+/** Whether no other site asks, nor one whose name was made to mean this machine. Only this page opens files. */
+function isOwn({ headers, method, url }: Request): boolean {
+  const site = headers.get('sec-fetch-site')
+  const own = site === null || site === 'same-origin' || site === 'none'
+  const hostname = URL.parse(url)?.hostname
+  const isHere = hostname === '127.0.0.1' || hostname === 'localhost'
+  return isHere && (method === 'GET' || own)
+}
+
+/** What is in a file by now, of the very one that was checked. It is closed at the end, and when the reader leaves. */
+async function contentOf(handle: FileHandle): Promise<ReadableStream<Uint8Array>> {
+  const { size } = await handle.stat()
+  let at = 0
+  return new ReadableStream({
+    async pull(controller) {
+      try {
+        const bytes = await readAt(handle, at, Math.min(chunk, size - at))
+        at += bytes.length
+        if (bytes.length > 0) return controller.enqueue(bytes)
+        controller.close()
+        await handle.close()
+      } catch (error) {
+        await handle.close()
+        throw error
+      }
+    },
+    cancel: () => handle.close(),
+  })
 }
 
 function isHtmx(request: Request): boolean {

@@ -1,5 +1,5 @@
 /** The logs that are open: files that are followed, and programs that run. */
-import { open as openFile } from 'node:fs/promises'
+import { open as openFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { type Hub, type LogLines, logLines, topic } from 'headwater'
 import type { Command } from './commands'
@@ -51,6 +51,8 @@ export class Board {
   #options: BoardOptions
   #logs = new Map<string, Log>()
   #opened = 0
+  /** How many are being opened. */
+  #opening = 0
 
   constructor(options: BoardOptions) {
     this.#options = options
@@ -70,34 +72,41 @@ export class Board {
   }
 
   /** Follows a file. @throws Refusal where it may not be read. */
-  async file(asked: string): Promise<Log> {
-    this.#mayOpen()
-    const { folders } = this.#options
-    await (await folders.open(asked)).handle.close()
-    // By the name that was asked for: a link may come to lead to another file.
-    const path = resolve(asked)
-    return this.#begin({ name: path, path, state: 'following', isProgram: false }, async () => {
-      return (await folders.open(path)).handle
+  file(asked: string): Promise<Log> {
+    return this.#open(async () => {
+      const { folders } = this.#options
+      await (await folders.open(asked)).handle.close()
+      // By the name that was asked for: a link may come to lead to another file.
+      const path = resolve(asked)
+      const of = { id: this.#number(), name: path, path, state: 'following' } as const
+      return this.#begin({ ...of, isProgram: false }, async () => {
+        return (await folders.open(path)).handle
+      })
     })
   }
 
   /** Runs a program, and follows what it prints. @throws Refusal for one that is not on the list. */
-  async run(name: string): Promise<Log> {
-    this.#mayOpen()
-    const command = this.commands.find((one) => one.name === name)
-    if (!command) throw new Refusal(404, 'That command is not on the list.')
-    const path = join(this.#options.kept, `${this.#opened + 1}.log`)
-    const output = await openFile(path, 'a', 0o600)
-    try {
-      const words = command.argv.map((word) => basename(word, '.exe')).join(' ')
-      const log = await this.#begin({ name: words, path, state: 'running', isProgram: true }, () =>
-        openFile(path),
-      )
-      this.#start(log, command, output.fd)
-      return log
-    } finally {
-      await output.close()
-    }
+  run(name: string): Promise<Log> {
+    return this.#open(async () => {
+      const command = this.commands.find((one) => one.name === name)
+      if (!command) throw new Refusal(404, 'That command is not on the list.')
+      const id = this.#number()
+      const path = join(this.#options.kept, `${id}.log`)
+      // Never one that is there: two programs would print into it.
+      const output = await openFile(path, 'ax', 0o600)
+      try {
+        const words = command.argv.map((word) => basename(word, '.exe')).join(' ')
+        const of = { id, name: words, path, state: 'running', isProgram: true } as const
+        const log = await this.#begin(of, () => openFile(path))
+        this.#start(log, command, output.fd)
+        return log
+      } catch (error) {
+        await rm(path, { force: true })
+        throw error
+      } finally {
+        await output.close()
+      }
+    })
   }
 
   /** Ends a program; without waiting for it. */
@@ -112,13 +121,14 @@ export class Board {
     return log
   }
 
-  /** Closes a log; its program is ended. */
+  /** Closes a log; its program is ended, and what it has printed goes. */
   async close(id: string): Promise<void> {
     const log = this.find(id)
     this.#logs.delete(id)
     log.program?.kill('SIGKILL')
     await log.program?.exited
     await log.tail.close()
+    if (log.isProgram) await rm(log.path, { force: true })
     await log.lines.end()
   }
 
@@ -127,16 +137,30 @@ export class Board {
     await Promise.all(this.all.map(({ id }) => this.close(id)))
   }
 
-  #mayOpen(): void {
-    if (this.#logs.size < most) return
-    throw new Refusal(429, `${most} logs are open. Close one first.`)
+  /** Opens one if it may be; those that are being opened count. */
+  async #open(open: () => Promise<Log>): Promise<Log> {
+    if (this.#logs.size + this.#opening >= most) {
+      throw new Refusal(429, `${most} logs are open. Close one first.`)
+    }
+    this.#opening++
+    try {
+      const log = await open()
+      this.#logs.set(log.id, log)
+      return log
+    } finally {
+      this.#opening--
+    }
+  }
+
+  #number(): string {
+    return `${++this.#opened}`
   }
 
   async #begin(
-    of: Pick<Log, 'name' | 'path' | 'state' | 'isProgram'>,
+    of: Pick<Log, 'id' | 'name' | 'path' | 'state' | 'isProgram'>,
     open: () => ReturnType<typeof openFile>,
   ): Promise<Log> {
-    const id = `${++this.#opened}`
+    const { id } = of
     const lines = logLines(this.#options.hub, topic('log', id), { id: `log-${id}` })
     const tail = await Tail.start({
       path: of.path,
@@ -144,8 +168,7 @@ export class Board {
       onLines: (all) => lines.push(all),
       onChange: (following) => this.#say(log, following),
     })
-    const log: Log = { id, ...of, lines, tail }
-    this.#logs.set(id, log)
+    const log: Log = { ...of, lines, tail }
     return log
   }
 
@@ -154,8 +177,8 @@ export class Board {
     const program = Bun.spawn([...argv], { env, stdio: ['ignore', output, output] })
     log.program = program
     void program.exited.then(async (code) => {
-      if (!this.#logs.has(log.id)) return
       await log.tail.finish()
+      if (log.tail.isClosed) return
       this.#say(log, log.state === 'stopped' ? 'stopped' : code === 0 ? 'finished' : 'failed')
     })
   }

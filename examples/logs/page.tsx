@@ -1,5 +1,5 @@
 /** @jsxImportSource @kitajs/html */
-import type { Hub } from 'headwater'
+import { type Hub, text } from 'headwater'
 import {
   ConnectionStatus,
   HeadwaterHead,
@@ -61,11 +61,11 @@ export function Page({ hub, board, files, notice }: PageProps) {
               list="files"
               autocomplete="off"
               spellcheck="false"
-              placeholder={files[0] ?? '/var/log/…'}
+              placeholder={text(files[0] ?? '/var/log/…')}
             />
             <datalist id="files">
               {files.map((path) => (
-                <option value={path} />
+                <option value={text(path)} />
               ))}
             </datalist>
             <button type="submit" class="primary">
@@ -111,7 +111,7 @@ export function Panel({ log }: { log: Log }) {
   return (
     <article id={`panel-${id}`} class="panel">
       <header>
-        <h2 safe title={name}>
+        <h2 safe title={text(name)}>
           {name}
         </h2>
         <TopicElement hub={lines.hub} topic={stateTopic(log)} content={<StateOf log={log} />} />
@@ -133,7 +133,7 @@ export function Panel({ log }: { log: Log }) {
           hx-target={`#panel-${id}`}
           hx-swap="outerHTML"
         >
-          <button type="submit" aria-label={`Close ${name}`}>
+          <button type="submit" aria-label={text(`Close ${name}`)}>
             Close
           </button>
         </form>

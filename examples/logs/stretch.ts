@@ -32,6 +32,8 @@ export class Stretch {
   #places: Place[]
   /** Where the next line begins. */
   #end: Place
+  /** What was asked for last. */
+  #asked: Promise<unknown> = Promise.resolve()
 
   constructor(handle: FileHandle, { n, at }: Place) {
     this.handle = handle
@@ -59,7 +61,14 @@ export class Stretch {
   }
 
   /** Lines before that one, at most so many, oldest first. */
-  async before(n: number, count: number): Promise<Numbered[]> {
+  before(n: number, count: number): Promise<Numbered[]> {
+    // One after the other: each may find earlier places.
+    const lines = this.#asked.then(() => this.#before(n, count))
+    this.#asked = lines.catch(() => {})
+    return lines
+  }
+
+  async #before(n: number, count: number): Promise<Numbered[]> {
     const to = Math.min(n, this.#end.n)
     for (let tries = 0; tries < 4 && to - count < this.first; tries++) {
       if (!(await this.#goBack(count))) break

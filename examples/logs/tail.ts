@@ -23,6 +23,8 @@ export interface TailOptions {
   patience?: number | undefined
   /** For so long a file that was renamed may still be written to, in milliseconds. @default 1000 */
   grace?: number | undefined
+  /** After so many it is left, though it is written to still. @default 5000 */
+  latest?: number | undefined
 }
 
 const newline = 10
@@ -33,7 +35,7 @@ const longest = 64 * 1024
 const countable = 64 * 1024 * 1024
 /** The file is looked at so often where the system tells nothing, in milliseconds. */
 const pulse = 200
-/** Of replaced files so many can still be read backwards. */
+/** Of replaced files so many can still be read backwards, and of those that have taken the name so many wait. */
 const most = 3
 /** Bytes before the position that must be as they were. */
 const remembered = 64
@@ -43,10 +45,13 @@ export class Tail {
   #options: TailOptions
   #patience: number
   #grace: number
+  #latest: number
   /** What was read, oldest first; the last is being read. */
   #stretches: Stretch[] = []
   /** Files that have taken the name since, oldest first. */
   #next: { handle: FileHandle; ino: number }[] = []
+  /** Since when another file has the name. */
+  #renamedAt = 0
   #ino = 0
   /** Behind what was shown: an unfinished line, and when it grew last. */
   #rest: Buffer = Buffer.alloc(0)
@@ -59,12 +64,14 @@ export class Tail {
   #isTold = false
   #wake = () => {}
   #isOver = false
+  #isClosed = false
   #running: Promise<void> = Promise.resolve()
 
   private constructor(options: TailOptions) {
     this.#options = options
     this.#patience = options.patience ?? 500
     this.#grace = options.grace ?? 1_000
+    this.#latest = options.latest ?? 5_000
   }
 
   /** Begins with the newest lines, however long the file is. */
@@ -73,6 +80,11 @@ export class Tail {
     await tail.#begin()
     tail.#running = tail.#run()
     return tail
+  }
+
+  /** Whether it lets go of the files, or has. */
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   /** Lines before that one, at most so many, oldest first; none where nothing can be read any more. */
@@ -85,17 +97,16 @@ export class Tail {
   }
 
   /** Reads what is there still, and follows no longer. What was read can be read again until it is closed. */
-  async finish(): Promise<void> {
+  finish(): Promise<void> {
     this.#isOver = true
     this.#wake()
-    await this.#running
-    while (await this.#read()) {}
-    this.#showRest()
+    this.#running = this.#running.then(() => this.#readOn())
+    return this.#running
   }
 
   /** Lets go of the files. */
   async close(): Promise<void> {
-    this.#isOver = true
+    this.#isOver = this.#isClosed = true
     this.#wake()
     await this.#running
     const handles = new Set(this.#stretches.map(({ handle }) => handle))
@@ -137,21 +148,45 @@ export class Tail {
     }
     try {
       while (!this.#isOver) if (!(await this.#step())) await this.#pause()
+    } catch (error) {
+      this.#fail(error)
     } finally {
       this.#watcher?.close()
     }
+  }
+
+  async #readOn(): Promise<void> {
+    try {
+      while (!this.#isClosed && (await this.#read())) {}
+      if (!this.#isClosed) this.#showRest()
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** It is followed no longer. */
+  #fail(error: unknown): void {
+    console.error(`${this.#options.path}:`, error)
+    this.#say('refused')
   }
 
   /** Whether there may be more at once. */
   async #step(): Promise<boolean> {
     this.#isTold = false
     await this.#look()
-    if (await this.#read()) return true
+    const isLate = this.#isLate()
+    if (!isLate && (await this.#read())) return true
     const quiet = performance.now() - this.#grewAt
     if (this.#rest.length > 0 && quiet > this.#patience) this.#showRest()
-    if (this.#next.length === 0 || quiet < this.#grace) return false
+    if (this.#next.length === 0 || (!isLate && quiet < this.#grace)) return false
     await this.#replace()
     return true
+  }
+
+  /** Whether the renamed file has been waited with for long enough. */
+  #isLate(): boolean {
+    const { length } = this.#next
+    return length > most || (length > 0 && performance.now() - this.#renamedAt > this.#latest)
   }
 
   /** Whether another file has the name. */
@@ -166,7 +201,7 @@ export class Tail {
         if (opened === newest) await handle.close()
         else {
           // What it was followed by is waited for from here on.
-          if (this.#next.length === 0) this.#grewAt = performance.now()
+          if (this.#next.length === 0) this.#grewAt = this.#renamedAt = performance.now()
           this.#next.push({ handle, ino: opened })
         }
       }
@@ -176,11 +211,16 @@ export class Tail {
     }
   }
 
+  /** How far the file was read, in bytes. */
+  get #position(): number {
+    return (this.#stretches.at(-1) as Stretch).end.at + this.#rest.length
+  }
+
   /** Shows what has come; whether anything has. */
   async #read(): Promise<boolean> {
     const stretch = this.#stretches.at(-1) as Stretch
     const { handle } = stretch
-    const position = stretch.end.at + this.#rest.length
+    const position = this.#position
     const { size } = await handle.stat()
     if (size === position) return false
     const from = position - this.#mark.length
@@ -236,10 +276,13 @@ export class Tail {
     this.#mark = Buffer.alloc(0)
   }
 
-  /** Nothing comes to the renamed file any more. */
+  /** Goes on with the file that has taken the name, behind all that is in the renamed one by now. */
   async #replace(): Promise<void> {
     const next = this.#next.shift()
     if (!next) return
+    this.#renamedAt = performance.now()
+    const { size } = await (this.#stretches.at(-1) as Stretch).handle.stat()
+    while (this.#position < size && !this.#isOver && (await this.#read())) {}
     this.#showRest()
     const { n } = (this.#stretches.at(-1) as Stretch).end
     this.#stretches.push(new Stretch(next.handle, { n, at: 0 }))

@@ -2,6 +2,7 @@
  * The example of logs as a process of its own, in Chromium: real files and real programs, several at once.
  */
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
+import { readdirSync, readlinkSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -196,6 +197,27 @@ test('D-22 what is outside of the folders is refused with 403, and said in the p
   expect((await fetch(`${url}/programs`, asked)).status).toBe(403)
   const named = await fetch(url, { headers: { host: 'other.example' } })
   expect(named.status).toBe(403)
+  // Nor do mistakes show it anything: a page of errors has the lines, and addresses to follow them.
+  await writeFile(join(folder, 'b.log'), 'secretline\n')
+  expect((await post(url, '/files', { file: join(folder, 'b.log') })).status).toBe(303)
+  await until(async () => (await (await fetch(url)).text()).includes('secretline'))
+  for (const [method, path] of [
+    ['GET', '/nope'],
+    ['GET', '/logs/1/earlier?before=x'],
+    ['GET', '/logs/2/file'],
+    ['POST', '/files'],
+    ['POST', '/nope'],
+  ] as const) {
+    for (const host of ['other.example:1', '127.0.0.1.other.example', 'a b']) {
+      const headers = { host, accept: 'text/html' }
+      const body = method === 'POST' ? new URLSearchParams({ x: '1' }) : undefined
+      const response = await fetch(url + path, { method, headers, body: body ?? null })
+      expect([path, host, response.status < 400]).toEqual([path, host, false])
+      const told = await response.text()
+      expect(told).not.toContain('secretline')
+      expect(told).not.toContain('sse-connect')
+    }
+  }
   // What was a file may have become a link since.
   await rm(join(folder, 'a.log'))
   await symlink(join(root, 'secret.log'), join(folder, 'a.log'))
@@ -203,14 +225,82 @@ test('D-22 what is outside of the folders is refused with 403, and said in the p
 
   const { page } = await newPage()
   await page.goto(url)
+  const shown = await page.locator('.panel').count()
   await openFile(page, '/etc/passwd')
   await until(async () =>
     (await page.textContent('#notice'))?.includes('is outside of the folders'),
   )
-  expect(await page.locator('.panel').count()).toBe(1)
+  expect(await page.locator('.panel').count()).toBe(shown)
   const plain = await newPage({ javaScript: false })
   await plain.page.goto(url)
   await openFile(plain.page, '/etc/passwd')
   expect(await plain.page.textContent('#notice')).toContain('is outside of the folders')
-  expect(await plain.page.locator('.panel').count()).toBe(1)
+  expect(await plain.page.locator('.panel').count()).toBe(shown)
+})
+
+test('D-22 a download is of the very file that was checked, which is closed when its reader leaves', async () => {
+  const { url, root, folder, child } = await start()
+  const path = join(folder, 'a.log')
+  const whole = lines(1, 1_000_000)
+  await writeFile(path, whole)
+  await post(url, '/files', { file: path })
+  const links = () =>
+    readdirSync(`/proc/${child.pid}/fd`).filter((fd) => {
+      try {
+        return readlinkSync(`/proc/${child.pid}/fd/${fd}`).startsWith(folder)
+      } catch {
+        return false
+      }
+    }).length
+  await until(() => links() === 1)
+  expect(await (await fetch(`${url}/logs/1/file`)).text()).toBe(whole)
+  await fetch(`${url}/logs/1/file`, { method: 'HEAD' })
+  for (let i = 0; i < 5; i++) {
+    const left = new AbortController()
+    const { body } = await fetch(`${url}/logs/1/file`, { signal: left.signal })
+    await body?.getReader().read()
+    left.abort()
+  }
+  await until(() => links() === 1)
+
+  // While a link to a secret takes its name and gives it back, again and again.
+  await writeFile(path, 'mine\n')
+  const swap = async () => {
+    await symlink(join(root, 'secret.log'), `${path}.link`)
+    await rename(`${path}.link`, path)
+    await writeFile(`${path}.file`, 'mine\n')
+    await rename(`${path}.file`, path)
+  }
+  const end = performance.now() + 3_000
+  const swapping = (async () => {
+    while (performance.now() < end) await swap()
+  })()
+  const told = new Map<string, number>()
+  const ask = async () => {
+    while (performance.now() < end) {
+      const response = await fetch(`${url}/logs/1/file`)
+      const text = response.ok ? await response.text() : `${response.status}`
+      told.set(text, (told.get(text) ?? 0) + 1)
+    }
+  }
+  await Promise.all([swapping, ask(), ask(), ask(), ask()])
+  expect(told.get('mine\n')).toBeGreaterThan(0)
+  const expected = ['mine\n', '403', '404', '409']
+  expect([...told.keys()].filter((text) => !expected.includes(text))).toEqual([])
+  await until(() => links() <= 8)
+})
+
+test('D-22 names of files may have any characters', async () => {
+  const { url, folder } = await start()
+  const path = join(folder, 'a&quot;b&amp;<i>"c.log')
+  await writeFile(path, 'x\n')
+  const { page } = await newPage()
+  await page.goto(url)
+  const offered = page.locator('#files option')
+  expect(await offered.evaluate((one) => (one as HTMLOptionElement).value)).toBe(path)
+  expect(await page.getAttribute('#file', 'placeholder')).toBe(path)
+  await openFile(page, path)
+  await until(async () => (await last(page, 1)) === 'x')
+  expect(await page.getAttribute('#panel-1 h2', 'title')).toBe(path)
+  expect(await page.isVisible(`button[aria-label=${JSON.stringify(`Close ${path}`)}]`)).toBe(true)
 })

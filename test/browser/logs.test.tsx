@@ -8,6 +8,7 @@ import { Hub, type LogLines, logLines } from 'headwater'
 import { HeadwaterHead, LiveLog } from 'headwater/components'
 import type { CDPSession, Page } from 'playwright-core'
 import { closeBrowser, html, newPage, type PageOptions, serve, until } from '../support/browser'
+import { startCuttingProxy } from '../support/cutting-proxy'
 
 setDefaultTimeout(60_000)
 
@@ -22,9 +23,16 @@ afterEach(() => {
 afterAll(closeBrowser)
 
 /** A page with one log, and all lines that were pushed to it. */
-function start(htmx: 2 | 4, lineOf: (n: number) => string = (n) => `line ${n}`, first = 1) {
-  const hub = new Hub({ secret: 'of the tests' })
+function start(
+  htmx: 2 | 4,
+  lineOf: (n: number) => string = (n) => `line ${n}`,
+  first = 1,
+  runtime = true,
+) {
+  const hub = new Hub({ secret: 'of the tests', limits: { retry: 5 } })
   hubs.push(hub)
+  /** Answers of `/earlier` other than the lines, next first. */
+  const instead: Response[] = []
   const log = logLines(hub, 'log:1', { first })
   const more = logLines(hub, 'log:2')
   const asked: string[] = []
@@ -33,7 +41,7 @@ function start(htmx: 2 | 4, lineOf: (n: number) => string = (n) => `line ${n}`, 
       <head>
         <meta charset="utf-8" />
         <link rel="icon" href="data:," />
-        <HeadwaterHead hub={hub} htmx={htmx} logs title="Logs" />
+        <HeadwaterHead hub={hub} htmx={htmx} runtime={runtime} logs title="Logs" />
       </head>
       <body>
         <LiveLog log={log} label="Lines" download="/file" earlier="/earlier" empty="No lines yet" />
@@ -57,7 +65,10 @@ function start(htmx: 2 | 4, lineOf: (n: number) => string = (n) => `line ${n}`, 
   }
   const site = serve(async (request, server) => {
     const url = new URL(request.url)
-    if (url.pathname === '/earlier') return html(earlier(url))
+    if (url.pathname === '/earlier') {
+      const lines = earlier(url)
+      return instead.shift() ?? html(lines)
+    }
     if (url.pathname === '/more') {
       return new Response(await (<LiveLog log={more} label="More" empty="No lines yet" />), {
         headers: { 'content-type': 'text/html' },
@@ -71,7 +82,7 @@ function start(htmx: 2 | 4, lineOf: (n: number) => string = (n) => `line ${n}`, 
   const push = (count: number) => {
     for (let i = 0; i < count; i++) log.push(lineOf(log.next))
   }
-  return { hub, log, more, asked, url: site.url, push }
+  return { hub, log, more, asked, instead, url: site.url, push }
 }
 
 async function open(url: string, options?: PageOptions) {
@@ -295,6 +306,135 @@ describe.each([2, 4] as const)('htmx %d', (htmx) => {
     await until(async () => (await fromEnd(page)) < 2)
     expect([...seen.violations, ...seen.consoleErrors, ...seen.pageErrors]).toEqual([])
   })
+
+  test('D-22 earlier lines that failed can be asked for again, and nothing of the failure is put among them', async () => {
+    const { push, url, asked, instead } = start(htmx)
+    push(1_450)
+    const elsewhere = { 'hx-retarget': '#more', 'hx-reswap': 'innerHTML' }
+    instead.push(
+      new Response('busy', { status: 503 }),
+      new Response('gone', { status: 404 }),
+      new Response('', { status: 502 }),
+      html('went wrong', elsewhere),
+    )
+    const { page } = await open(url)
+    // Not by the mouse: lines that come move the button.
+    const press = (page: Page) =>
+      page.$eval('.hw-log-earlier button', (button) => (button as HTMLElement).click())
+    await page.$eval('.hw-log', (box) => {
+      box.scrollTop = 0
+    })
+    await until(() => asked.length === 1)
+    for (let n = 2; n <= 4; n++) {
+      await until(async () => {
+        await press(page)
+        return asked.length >= n
+      })
+    }
+    await until(async () => (await page.textContent('#more')) === 'went wrong')
+    await until(async () => {
+      await press(page)
+      return asked.length >= 5
+    })
+    await newest(page, 251)
+    expect(asked.slice(0, 5)).toEqual(Array(5).fill('?before=451&count=200'))
+    expect(await page.textContent('#log-log-1-earlier')).not.toMatch(/busy|gone|wrong/)
+    // Nor one that was sought by its address.
+    instead.push(new Response('busy', { status: 503 }))
+    const linked = await open(`${url}/#log-log-1-400`)
+    await until(() => asked.at(-1) === '?before=451&count=71')
+    const before = asked.length
+    await linked.page.$eval('.hw-log', (box) => {
+      box.scrollTop = 0
+    })
+    await until(async () => {
+      await press(linked.page)
+      return asked.length > before
+    })
+    await newest(linked.page, 400)
+  })
+
+  test('D-22 who is at the end stays there when other levels are shown, and when the page gets another size', async () => {
+    const { push, url } = start(
+      htmx,
+      (n) => `${n % 20 ? 'DEBUG' : 'ERROR'} line ${n} ${'word '.repeat(20)}`,
+    )
+    push(1_000)
+    const { page, seen } = await open(url)
+    const atEnd = async () => {
+      // What a scroll says comes in the frame behind.
+      await page.evaluate(
+        () => new Promise((go) => requestAnimationFrame(() => setTimeout(go, 50))),
+      )
+      expect(await fromEnd(page)).toBeLessThan(2)
+      expect(await isPaused(page)).toBe(false)
+      push(1)
+    }
+    for (const level of ['Errors', 'All', 'Warnings', 'Info', 'All']) {
+      await page.getByLabel(level, { exact: true }).check()
+      await atEnd()
+    }
+    for (const [width, height] of [
+      [400, 700],
+      [1_200, 300],
+      [700, 900],
+    ] as const) {
+      await page.setViewportSize({ width, height })
+      await atEnd()
+    }
+    await newest(page, 1_008)
+    await page.$eval('.hw-live-log', (root) => root.parentElement?.toggleAttribute('hidden'))
+    push(100)
+    await newest(page, 1_108)
+    await page.$eval('.hw-live-log', (root) => root.parentElement?.toggleAttribute('hidden'))
+    await atEnd()
+    // Who is further up is not taken along.
+    await scrollBy(page, -600)
+    await until(() => isPaused(page))
+    const before = await place(page)
+    await page.setViewportSize({ width: 700, height: 600 })
+    push(10)
+    await until(async () => (await waiting(page))?.startsWith('10 ') ?? false)
+    expect(await isPaused(page)).toBe(true)
+    expect((await place(page)).n).toBe(before.n)
+    expect([...seen.violations, ...seen.consoleErrors, ...seen.pageErrors]).toEqual([])
+  })
+
+  test.each([true, false])(
+    'D-22 runtime %p: who is cut off 60 times at any byte has the newest lines, each once',
+    async (runtime) => {
+      const { push, log, url } = start(htmx, undefined, 1, runtime)
+      let state = htmx * 7 + Number(runtime)
+      const random = () => {
+        state = (state * 1_103_515_245 + 12_345) & 0x7fffffff
+        return state / 0x7fffffff
+      }
+      const proxy = await startCuttingProxy(Number(new URL(url).port), () =>
+        proxy.cuts < 60 ? Math.floor(300 + random() * 6_000) : undefined,
+      )
+      try {
+        const { page, seen } = await newPage()
+        await page.goto(proxy.url)
+        await until(
+          async () => {
+            push(5)
+            await Bun.sleep(4)
+            return proxy.cuts >= 60
+          },
+          { timeout: 30_000, what: '60 cuts' },
+        )
+        push(20)
+        await newest(page, log.next - 1, 10_000)
+        const last = log.next - 1
+        expect(await numbers(page)).toEqual(range(Math.max(1, last - 999), last))
+        expect(await fromEnd(page)).toBeLessThan(2)
+        expect(await isPaused(page)).toBe(false)
+        expect([...seen.violations, ...seen.pageErrors]).toEqual([])
+      } finally {
+        await proxy.close()
+      }
+    },
+  )
 
   test('D-22 of a short log nothing is asked for by itself; its button asks once, and not again where nothing came', async () => {
     const { push, url, asked } = start(htmx, undefined, -1)

@@ -17,6 +17,8 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Hub } from 'headwater'
+import { Board } from '../../examples/logs/board'
 import { Folders } from '../../examples/logs/folders'
 import { Refusal } from '../../examples/logs/refusal'
 import type { Numbered } from '../../examples/logs/stretch'
@@ -27,8 +29,12 @@ setDefaultTimeout(30_000)
 
 const made: string[] = []
 const tails = new Set<Tail>()
+const boards: Board[] = []
+const hubs: Hub[] = []
 
 afterEach(async () => {
+  for (const board of boards.splice(0)) await board.closeAll()
+  for (const hub of hubs.splice(0)) hub.close()
   await Promise.all([...tails].map((tail) => tail.close()))
   tails.clear()
   for (const folder of made.splice(0)) await rm(folder, { recursive: true, force: true })
@@ -142,7 +148,13 @@ describe('following', () => {
     const folder = await temporary()
     const path = join(folder, 'a.log')
     await writeFile(path, '')
-    const { texts, states, told } = await follow(path)
+    let opened = 0
+    const { texts, states, told } = await follow(path, {
+      open: () => {
+        opened++
+        return open(path)
+      },
+    })
     let n = 0
     const write = async (file: string, count: number) => {
       for (let i = 0; i < count; i++) await appendFile(file, `${++n}\n`)
@@ -153,6 +165,8 @@ describe('following', () => {
       // As a program does that is not told yet.
       await write(`${path}.${round}`, 10)
       await writeFile(path, '')
+      // One that is renamed again before it is seen is not shown.
+      await settled(() => opened === round + 1)
       await write(path, 15)
     }
     await settled(() => told.length >= n, 15_000)
@@ -266,6 +280,89 @@ describe('following', () => {
     }
   })
 
+  test('D-22 several who read backwards at the same time get the lines of their numbers', async () => {
+    const path = join(await temporary(), 'a.log')
+    await writeFile(path, textOf(lines(1, 3_000)))
+    for (let round = 0; round < 10; round++) {
+      const { tail } = await follow(path)
+      const asked = [200, 200, 50, 500].map((count) => tail.before(2_801, count))
+      const answers = [...(await Promise.all(asked)), await tail.before(2_601, 200)]
+      const ranges = answers.map((all) => {
+        expect(all.filter(({ n, text }) => `${n}` !== text)).toEqual([])
+        return [all[0]?.n, all.at(-1)?.n, all.length]
+      })
+      expect(ranges).toEqual([
+        [2_601, 2_800, 200],
+        [2_601, 2_800, 200],
+        [2_751, 2_800, 50],
+        [2_301, 2_800, 500],
+        [2_401, 2_600, 200],
+      ])
+      await tail.close()
+    }
+  })
+
+  test('D-22 closing waits for what is being read, also for the rest of a file', async () => {
+    const path = join(await temporary(), 'a.log')
+    await writeFile(path, '')
+    const { tail, told } = await follow(path)
+    await appendFile(path, textOf(lines(1, 500_000)))
+    const finished = tail.finish()
+    await tail.close()
+    const shown = told.length
+    expect(await finished).toBeUndefined()
+    await tail.finish()
+    expect(told.length).toBe(shown)
+  })
+
+  test('D-22 a file that can not be read any more is said to be refused', async () => {
+    const path = join(await temporary(), 'a.log')
+    await writeFile(path, 'one\n')
+    const handle = await open(path)
+    const { states, tail } = await follow(path, { open: async () => handle })
+    await handle.close()
+    await settled(() => states.at(-1) === 'refused')
+    await tail.finish()
+  })
+
+  test('D-22 a file that is replaced all the time takes few handles, and all of it is shown', async () => {
+    const folder = await temporary()
+    const path = join(folder, 'a.log')
+    await writeFile(path, '0\n')
+    let opened = 0
+    const { texts } = await follow(path, {
+      grace: 60_000,
+      open: () => {
+        opened++
+        return open(path)
+      },
+    })
+    for (let i = 1; i <= 30; i++) {
+      await writeFile(`${path}.new`, `${i}\n`)
+      await rename(`${path}.new`, path)
+      await settled(() => opened === i + 1)
+      // The one that is read with three before it, three that wait, and one that was opened just now.
+      expect(openIn(folder)).toBeLessThanOrEqual(8)
+    }
+    await settled(() => texts().length >= 27)
+    expect(texts()).toEqual(lines(0, texts().length - 1))
+  })
+
+  test('D-22 a renamed file that is written to for ever does not hold the new one back', async () => {
+    const path = join(await temporary(), 'a.log')
+    await writeFile(path, '')
+    const { texts } = await follow(path, { grace: 60_000, latest: 300 })
+    await rename(path, `${path}.1`)
+    await writeFile(path, 'new\n')
+    const end = performance.now() + 5_000
+    let n = 0
+    while (!texts().includes('new') && performance.now() < end) {
+      await appendFile(`${path}.1`, `${++n}\n`)
+    }
+    expect(texts().at(-1)).toBe('new')
+    expect(texts().slice(0, -1)).toEqual(lines(1, texts().length - 1))
+  })
+
   test('nothing is left open when it is closed', async () => {
     const folder = await temporary()
     const path = join(folder, 'a.log')
@@ -281,6 +378,74 @@ describe('following', () => {
     expect(links()).toBe(4)
     await tail.close()
     expect(links()).toBe(0)
+  })
+})
+
+describe('the logs that are open', () => {
+  async function board() {
+    const kept = await temporary()
+    const hub = new Hub()
+    hubs.push(hub)
+    hub.topic('log:*:state', { kind: 'state' })
+    const board = new Board({
+      hub,
+      folders: await Folders.of([kept]),
+      kept,
+      commands: ['a', 'b'].map((name) => ({
+        name,
+        label: name,
+        argv: [process.execPath, '-e', `console.log('${name}\\n'.repeat(50_000))`],
+      })),
+      onState: () => {},
+    })
+    boards.push(board)
+    return { board, kept }
+  }
+
+  test('D-22 programs that are run at the same time have a file each, which goes when they are closed', async () => {
+    const { board: own, kept } = await board()
+    const logs = await Promise.all(['a', 'b', 'a'].map((name) => own.run(name)))
+    expect(new Set(logs.map(({ path }) => path)).size).toBe(3)
+    expect(logs.map(({ id }) => id).sort()).toEqual(['1', '2', '3'])
+    await settled(() => logs.every(({ state }) => state === 'finished'))
+    for (const [i, name] of ['a', 'b', 'a'].entries()) {
+      expect(new Set((await Bun.file(logs[i]?.path as string).text()).split('\n'))).toEqual(
+        new Set([name, '']),
+      )
+    }
+    await Promise.all(logs.map(({ id }) => own.close(id)))
+    expect(readdirSync(kept)).toEqual([])
+    expect(openIn(kept)).toBe(0)
+  })
+
+  test('D-22 no more than 12 are open, however many are opened at the same time', async () => {
+    const { board: own, kept } = await board()
+    const path = join(kept, 'x.log')
+    await writeFile(path, 'x\n')
+    const asked = await Promise.allSettled(
+      Array.from({ length: 30 }, (_, i) => (i % 2 ? own.file(path) : own.run('a'))),
+    )
+    const refused = asked.filter((one) => one.status === 'rejected')
+    expect(refused.map(({ reason }) => (reason as Refusal).status)).toEqual(Array(18).fill(429))
+    expect(own.all).toHaveLength(12)
+    await expect(own.file(join(kept, 'none'))).rejects.toThrow('12 logs are open')
+    await own.closeAll()
+    // What was refused takes no place.
+    for (let i = 0; i < 20; i++) await own.file(join(kept, 'none')).catch(() => {})
+    expect((await own.file(path)).state).toBe('following')
+  })
+
+  test('D-22 a program may be closed at any time while its rest is being read', async () => {
+    const { board: own } = await board()
+    for (let i = 0; i < 8; i++) {
+      const log = await own.run('a')
+      await log.program?.exited
+      await Bun.sleep(i)
+      await own.close(log.id)
+      const next = log.lines.next
+      await log.tail.finish()
+      expect(log.lines.next).toBe(next)
+    }
   })
 })
 
