@@ -120,7 +120,7 @@ const components: Record<string, (word: string) => JSX.Element> = {
   StatusBadge: (word) => <StatusBadge state={word} {...everywhere(word)} />,
   LiveLog: (word) => (
     <LiveLog
-      log={logLines(hub, topic('log', idFrom(word)), { id: word })}
+      log={logLines(hub, topic('log', idFrom(word)))}
       label={word}
       download={word}
       earlier={word}
