@@ -5,7 +5,8 @@
  * - Files under `test/` run alone: `test/socket/hub.test.ts`.
  * - Everything else goes to `bun test`: `--only unit -t C-03`.
  *
- * Tests in the browser take the longest and mostly wait: they run in two halves, beside each other and the other suites.
+ * Tests in the browser take the longest and mostly wait: they run in two halves, beside each other and the other suites;
+ * those that hold a page to a clock run when all others are over.
  * What they say stands in the order of the suites all the same: each is heard when those before it are over.
  *
  * Counted are the summaries of `bun test`, not its JUnit report: the report leaves out a file that fails to
@@ -23,7 +24,7 @@ interface Counts {
 interface Suite {
   name: string
   group: string
-  /** Suites of one lane run one after the other, beside those of the others. */
+  /** Suites of one lane run one after the other, beside those of the others; in lane `last` when all are over. */
   lane: string
   /** Words after `bun`. */
   command: string[]
@@ -35,6 +36,9 @@ type Say = (to: Bun.BunFile, words: string | Uint8Array) => void
 
 /** For all suites, in milliseconds: one that hangs must not hide the total of the others. */
 const limit = 14 * 60_000
+
+/** Files whose pages are to answer within so many milliseconds. */
+const clocked = ['/runtime-burst.', '/runtime-status.']
 
 const colour = process.stdout.isTTY
   ? { FORCE_COLOR: '1' }
@@ -48,8 +52,8 @@ const suites = [
   check('xss-scan', ['node_modules/@kitajs/ts-html-plugin/dist/cli.js', ...tsx()], 'No XSS vuln'),
   tests('unit'),
   tests('socket'),
-  ...browserTests(),
   tests('pack'),
+  ...browserTests(),
 ].filter(wanted)
 if (suites.length === 0) refuse(`Expected --only check, unit, socket, browser or pack, got ${only}`)
 
@@ -122,10 +126,15 @@ function browserTests(): Suite[] {
   const named = filesOf(group)
   const all = named.length > 0 ? named : [...glob.scanSync({ cwd: root })].sort()
   if (words.length > 0 || all.length === 1) return [tests(group, { lane: group, paths: all })]
-  return [1, 2].map((half) => {
-    const name = `${group} ${half}`
-    return tests(name, { group, lane: name, paths: all.filter((_, i) => i % 2 === half - 1) })
-  })
+  const isClocked = (path: string) => clocked.some((name) => path.includes(name))
+  const others = all.filter((path) => !isClocked(path))
+  return [
+    { name: `${group} 1`, lane: `${group} 1`, paths: others.filter((_, i) => i % 2 === 0) },
+    { name: `${group} 2`, lane: `${group} 2`, paths: others.filter((_, i) => i % 2 === 1) },
+    { name: `${group} 3`, lane: 'last', paths: all.filter(isClocked) },
+  ]
+    .filter(({ paths }) => paths.length > 0)
+    .map(({ name, lane, paths }) => tests(name, { group, lane, paths }))
 }
 
 /** Of those that are to run alone. */
@@ -149,7 +158,8 @@ async function runAll(): Promise<void> {
   const lanes = new Map<string, Promise<void>>()
   let turn: Promise<unknown> = Promise.resolve()
   for (const suite of suites) {
-    const ended = report(suite, lanes.get(suite.lane), turn)
+    const before = suite.lane === 'last' ? Promise.all(lanes.values()) : lanes.get(suite.lane)
+    const ended = report(suite, before, turn)
     lanes.set(suite.lane, ended)
     turn = Promise.all([turn, ended])
   }
@@ -164,7 +174,7 @@ async function runAll(): Promise<void> {
  */
 async function report(
   suite: Suite,
-  before: Promise<void> | undefined,
+  before: Promise<unknown> | undefined,
   turn: Promise<unknown>,
 ): Promise<void> {
   await before
