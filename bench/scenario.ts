@@ -82,7 +82,7 @@ export function atLeast(least: number, unit: string, what: string, of: Value): B
 }
 
 export function atMost(most: number, unit: string, what: string, of: Value): Bar {
-  return { what, wanted: `≤ ${shown(most)} ${unit}`, of, holds: (value) => value <= most }
+  return { what, wanted: `≤ ${shown(most)} ${unit}`.trim(), of, holds: (value) => value <= most }
 }
 
 function shown(value: number): string {
