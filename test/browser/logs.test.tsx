@@ -343,7 +343,9 @@ describe.each([2, 4] as const)('htmx %d', (htmx) => {
     instead.push(new Response('busy', { status: 503 }))
     const linked = await open(`${url}/#log-log-1-400`)
     // The next may be asked for at once: the form may be in sight.
-    await until(() => asked.slice(5).includes('?before=451&count=71'), { what: `${asked.slice(5)}` })
+    await until(() => asked.slice(5).includes('?before=451&count=71'), {
+      what: `${asked.slice(5)}`,
+    })
     const before = asked.length
     await linked.page.$eval('.hw-log', (box) => {
       box.scrollTop = 0
