@@ -118,14 +118,13 @@ function answered(root: HTMLElement, event: Event): void {
 // What htmx has put in, the page itself too: by then it knows of its forms.
 for (const name of ['htmx:load', 'htmx:after:process']) {
   addEventListener(name, ({ target }) => {
-    const within = target as HTMLElement
     // The document, of which nothing may have been made ready yet, has none.
-    if (!within.matches) return
-    begin(within)
-    rootsIn(within).forEach(seek)
+    if ((target as Partial<Element>).matches) begin(target as HTMLElement)
   })
 }
-begin(document.documentElement)
+// htmx 4 starts from a timer, and may have done so before this script came.
+addEventListener('load', () => setTimeout(begin, 0, document.body))
+begin(document.body, false)
 
 /** Loads the line that the page's address names, with all between it and what is there. */
 function seek(root: HTMLElement): void {
@@ -134,23 +133,27 @@ function seek(root: HTMLElement): void {
   const missing = Number(firstOf(root)) - Number(n)
   if (of(root).sought !== undefined || !form || !(missing > 0 && missing <= most)) return
   of(root).sought = missing + 20
-  // One that the browser would not follow by itself.
-  form.dispatchEvent(new Event('submit', { bubbles: true, cancelable: true }))
+  form.requestSubmit()
 }
 
-function begin(within: HTMLElement): void {
+/** What htmx knows of can ask for lines. */
+function begin(within: HTMLElement, canAsk = true): void {
   for (const root of rootsIn(within)) {
-    if (of(root).isBegun) continue
-    of(root).isBegun = true
-    const linked = root.querySelector(':target')
-    if (linked) linked.scrollIntoView({ block: 'center' })
-    else scroll(root, 0)
-    update(root)
-    sizes.observe(part(root, '.hw-log'))
-    sizes.observe(part(root, '[sse-swap]'))
-    const earlier = earlierIn(root)
-    if (earlier) new MutationObserver(() => stay(root)).observe(earlier, { childList: true })
+    if (!of(root).isBegun) show(root)
+    if (canAsk) seek(root)
   }
+}
+
+function show(root: HTMLElement): void {
+  of(root).isBegun = true
+  const linked = root.querySelector(':target')
+  if (linked) linked.scrollIntoView({ block: 'center' })
+  else scroll(root, 0)
+  update(root)
+  sizes.observe(part(root, '.hw-log'))
+  sizes.observe(part(root, '[sse-swap]'))
+  const earlier = earlierIn(root)
+  if (earlier) new MutationObserver(() => stay(root)).observe(earlier, { childList: true })
 }
 
 /** Keeps the reader's place; of a log that was in sight as a whole some of what came is shown. */

@@ -159,7 +159,8 @@ describe('a file that is uploaded', () => {
 
   test('a page that is closed in the middle of it fails it, and the other pages say why', async () => {
     const jobs = await startJobs()
-    const path = await made(jobs, 'left.bin', noise(8_000_000))
+    // Of 40 s: a machine that is busy must not have all of it before the page is closed.
+    const path = await made(jobs, 'left.bin', noise(40_000_000))
     const leaving = await open(jobs.url)
     // Not a proxy: what it holds would still come after the page is gone.
     const network = await leaving.context.newCDPSession(leaving.page)
