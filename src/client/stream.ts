@@ -49,7 +49,7 @@ export function stream(url: string, report: Report): (change: Change) => void {
       watch()
       try {
         const response = (await post()) as Response
-        after = Number(response.headers.get('retry-after')) * 1_000 || 0
+        after = 1_000 * Math.min(3_600, Number(response.headers.get('retry-after'))) || 0
         if (response.status === 200) await read(response.body as ReadableStream<Uint8Array>)
         else {
           status = response.status
@@ -58,7 +58,6 @@ export function stream(url: string, report: Report): (change: Change) => void {
       } catch {
         // What the network does, and what was stopped here, is a loss like any other.
       }
-      clearTimeout(watchdog)
       current.abort()
       opened = undefined
       fresh = []
@@ -77,23 +76,24 @@ export function stream(url: string, report: Report): (change: Change) => void {
 
   const watch = () => {
     clearTimeout(watchdog)
+    const patience = 2.5 * heartbeat
     watchdog = setTimeout(() => {
-      silence = 2.5 * heartbeat
+      silence = patience
       current.abort()
-    }, 2.5 * heartbeat)
+    }, patience)
   }
 
   /** Tells what the server was not told yet, if there is anything. */
   const post = () => {
     const follow = fresh.splice(0, most).filter((one) => one && wanted.has(one.id))
     const drop = dropped.splice(0)
-    if (!follow[0] && !drop[0]) return
-    return fetch(url, {
-      method: 'POST',
-      headers: { ...headers, 'content-type': 'application/json' },
-      body: JSON.stringify({ connection: opened?.connection, follow, drop }),
-      signal: current.signal,
-    })
+    if (follow[0] || drop[0])
+      return fetch(url, {
+        method: 'POST',
+        headers: { ...headers, 'content-type': 'application/json' },
+        body: JSON.stringify({ connection: opened?.connection, follow, drop }),
+        signal: current.signal,
+      })
   }
 
   const read = (body: ReadableStream<Uint8Array>) => {
@@ -128,9 +128,9 @@ export function stream(url: string, report: Report): (change: Change) => void {
   const over = (list: Over[]): Message => {
     const later: typeof fresh = []
     const gone = list.filter(({ id, status = 0 }) => {
-      if (status !== 429 && status < 500) return wanted.delete(id)
-      later.push(wanted.get(id))
-      return false
+      const isFinal = status !== 429 && status < 500
+      if (!isFinal) later.push(wanted.get(id))
+      return isFinal && wanted.delete(id)
     })
     if (later[0]) {
       setTimeout(
@@ -159,8 +159,8 @@ export function stream(url: string, report: Report): (change: Change) => void {
     if (!sent) return
     isChanging = true
     try {
-      const response = await sent
-      tell([over((await response.json()).refused)])
+      const { refused } = await (await sent).json()
+      tell([over(refused)])
     } catch {
       mine.abort()
     }

@@ -202,6 +202,23 @@ describe('the stream', () => {
     expect(page.retries()[1]?.delay).toBeGreaterThanOrEqual(1_500)
   })
 
+  test('waits an hour at the most, whatever a Retry-After says, and asks no sooner for one that is none', async () => {
+    for (const [after, least] of [
+      ['99999999999', 3_600_000],
+      ['1e308', 3_600_000],
+      ['Wed, 21 Oct 2099 07:28:00 GMT', 0],
+    ] as const) {
+      const page = start(() => new Response('', { status: 503, headers: { 'retry-after': after } }))
+      page.change({ follow: follow('a') })
+      await until(() => page.retries().length === 1)
+      await Bun.sleep(20)
+      const [{ delay }] = page.retries() as [{ delay: number }]
+      expect(delay).toBeWithin(least, least + 1_001)
+      expect(page.asked).toHaveLength(1)
+      page.change({ bye: true })
+    }
+  })
+
   test('notices a stall after 2.5 heartbeats, and not while comments come', async () => {
     const { opened, answer } = opening(100)
     const page = start(answer)
