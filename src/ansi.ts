@@ -11,6 +11,7 @@ import {
   namedColors,
   type ParseToken,
 } from 'ansi-sequence-parser'
+import { beginning } from './halves'
 import type { Html } from './html'
 import { escapeText } from './text-wire'
 
@@ -64,7 +65,7 @@ export function ansi(): (line: string) => Shown {
   const parser = createAnsiSequenceParser()
   let isPlain = true
   return (line) => {
-    const near = nearOf(line)
+    const near = beginning(line, farthest)
     const far = line.length - near.length
     if (isPlain && !special.test(near)) return fit([{ value: near, names: [] }], far)
     const parts = parser.parse(coloursOnly(near)).map(partOf)
@@ -79,14 +80,6 @@ export function ansi(): (line: string) => Shown {
 interface Part {
   value: string
   names: string[]
-}
-
-/** As much of a line as is looked at. */
-function nearOf(line: string): string {
-  if (line.length <= farthest) return line
-  const last = line.charCodeAt(farthest - 1)
-  const isHalf = last >= 0xd800 && last <= 0xdbff
-  return line.slice(0, isHalf ? farthest - 1 : farthest)
 }
 
 /**

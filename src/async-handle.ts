@@ -47,7 +47,6 @@ export class AsyncValueHandle<Value> {
   #settled: Kept | undefined
   /** Looks whether a load of another process is given up. */
   #watch: Timer | undefined
-  #closed = false
 
   /** @internal Begin with {@link asyncValue}. */
   constructor(hub: Hub, topic: Topic, load: Loader<Value>, options: AsyncValueOptions<Value>) {
@@ -152,7 +151,6 @@ export class AsyncValueHandle<Value> {
 
   /** @internal */
   close(): void {
-    this.#closed = true
     clearInterval(this.#watch)
     this.#stop('superseded')
   }
@@ -304,7 +302,7 @@ export class AsyncValueHandle<Value> {
   }
 
   #report(error: unknown): void {
-    if (!this.#closed) this.hub.report(error, this.topic)
+    if (!this.hub.isClosed) this.hub.report(error, this.topic)
   }
 }
 

@@ -12,10 +12,8 @@
  */
 import { AsyncValueHandle } from './async-handle'
 import type { AsyncValueOptions, Loader } from './async-options'
-import type { Asked, Endpoint } from './door'
 import type { Hub } from './hub'
 import { perHub } from './per-hub'
-import { Refusal } from './refusal'
 import { asTopic, type Topic } from './topic'
 
 /**
@@ -47,9 +45,8 @@ export function asyncValue<Value>(
 
 const valuesOf = perHub((hub) => new Values(hub))
 
-/** The values of one hub: they hear what is published, and that the hub closes. Nobody can ask for them. */
-class Values implements Endpoint {
-  readonly name = 'hw-async'
+/** The values of one hub: they hear what is published, and that the hub closes. */
+class Values {
   /** For as long as somebody holds them, or they load. */
   #values = new Map<Topic, WeakRef<AsyncValueHandle<unknown>>>()
   #forgotten = new FinalizationRegistry((topic: Topic) => {
@@ -60,7 +57,7 @@ class Values implements Endpoint {
 
   constructor(hub: Hub) {
     this.#hub = hub
-    hub.mount(this)
+    hub.onClose(() => this.#close())
     this.#unfollow = hub.log.follow(
       (events) => {
         for (const event of events) {
@@ -83,11 +80,7 @@ class Values implements Endpoint {
     return made
   }
 
-  ask(): Asked {
-    throw new Refusal(404, 'Values are followed by the addresses of their elements.')
-  }
-
-  close(): void {
+  #close(): void {
     this.#unfollow()
     for (const value of this.#values.values()) value.deref()?.close()
   }

@@ -5,7 +5,6 @@
  * `hub.push(board)`, in whatever process it runs, and every page that shows the board has it anew. The first page,
  * the live change and the replay are made by the same `render`. A clock is a component with a `tick`.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Asked, Endpoint } from './door'
 import type { Html } from './html'
 import type { Hub } from './hub'
@@ -14,6 +13,7 @@ import { publishOver } from './newest'
 import { outsidePages } from './page'
 import { perHub } from './per-hub'
 import { Refusal } from './refusal'
+import { Renders } from './renders'
 import { Run } from './source'
 import { longestTimer } from './timers'
 import { isPattern, matches, type Pattern, type Topic, topic } from './topic'
@@ -50,14 +50,7 @@ export function component(hub: Hub, options: ComponentOptions): Component {
   return componentsOf(hub).declare(options)
 }
 
-/** A render that is under way, and the one that it was begun in. */
-interface Rendering {
-  component: Component
-  over: boolean
-  outer: Rendering | undefined
-}
-
-const rendering = new AsyncLocalStorage<Rendering>()
+const renders = new Renders<Component>()
 
 /** A declared live component. */
 export class Component {
@@ -113,7 +106,7 @@ export class Component {
   }
 
   #ask(isPushed: boolean): Promise<EventId | undefined> {
-    if (isRendering(this)) {
+    if (renders.isWithin(this)) {
       return Promise.reject(
         new TypeError(
           `Expected a render of "${this.name}" not to push it: it would wait for itself`,
@@ -159,11 +152,7 @@ export class Component {
   }
 
   #rendered(): Promise<Html> {
-    const own: Rendering = { component: this, over: false, outer: rendering.getStore() }
-    const render = async () => outsidePages(this.#render)
-    const made = rendering.run(own, render).finally(() => {
-      own.over = true
-    })
+    const made = renders.run(this, async () => outsidePages(this.#render))
     const { render: most } = this.hub.limits
     return within(
       most,
@@ -188,11 +177,11 @@ class Components implements Endpoint {
   #ticking = new Map<Topic, Run<true>>()
   /** Patterns that somebody follows. */
   #patterns = new Set<Pattern>()
-  #closed = false
 
   constructor(hub: Hub) {
     this.#hub = hub
     hub.mount(this)
+    hub.onClose(() => this.#close())
     hub.own(`${name}:*`, { kind: 'state' })
   }
 
@@ -218,8 +207,7 @@ class Components implements Endpoint {
     } else this.#look(of as string as Topic)
   }
 
-  close(): void {
-    this.#closed = true
+  #close(): void {
     for (const run of this.#ticking.values()) run.stop()
   }
 
@@ -254,9 +242,9 @@ class Components implements Endpoint {
   #start(of: Topic): void {
     const hub = this.#hub
     const ticked = this.#find(of)
-    if (this.#closed || ticked?.tick === undefined) return
+    if (hub.isClosed || ticked?.tick === undefined) return
     const report = (error: unknown) => {
-      if (!this.#closed) hub.report(error, of)
+      if (!hub.isClosed) hub.report(error, of)
     }
     const run = new Run<true>({
       name: of,
@@ -284,12 +272,4 @@ class Components implements Endpoint {
     })
     this.#ticking.set(of, run)
   }
-}
-
-/** What a render has begun, and goes on when it is over, may push. */
-function isRendering(component: Component): boolean {
-  for (let at = rendering.getStore(); at; at = at.outer) {
-    if (!at.over && at.component === component) return true
-  }
-  return false
 }

@@ -52,8 +52,6 @@ export interface Endpoint {
   ended?(topic: Topic): Awaitable<void>
   /** Told that a topic goes on that had ended. */
   begun?(topic: Topic): void
-  /** Told that the hub closes. */
-  close?(): void
 }
 
 /** What a connection is opened with, access having been checked. */

@@ -1,11 +1,9 @@
 import type { Declaration } from './declarations'
 import type { Log, LogEvent } from './log'
+import { everything } from './log/contract'
 import type { History, HistoryOptions } from './options'
 import type { Topic } from './topic'
 import { eventId, htmlOf } from './wire'
-
-/** More than is ever kept, and still a whole number to every driver. */
-const all = 2 ** 31 - 1
 
 /**
  * What is kept of a topic, oldest first, and the cursor that goes with exactly that: whoever shows the items and
@@ -20,10 +18,10 @@ export async function readHistory(
   { kind, keep }: Declaration,
   options: HistoryOptions,
 ): Promise<History> {
-  const { last = all, since, until } = checked(options)
+  const { last = everything, since, until } = checked(options)
   // Before the reading: what is appended meanwhile must not lie behind it.
   const head = log.head()
-  const most = kind === 'log' ? keep.count : all
+  const most = kind === 'log' ? keep.count : everything
   const kept = await log.last(
     topic,
     until === Number.POSITIVE_INFINITY ? Math.min(last, most) : most,

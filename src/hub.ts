@@ -44,6 +44,7 @@ import { type Access, Revocation, revocations, revoked } from './revocation'
 import { Patch, swap } from './swap'
 import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
+import { Windows } from './windows'
 import { type EventId, eventId } from './wire'
 
 /** What {@link Hub.push} pushes: a component, which stands on a floor above. */
@@ -61,8 +62,8 @@ export class Hub {
   readonly db: Store['db']
   readonly log: Log
   readonly registry: Registry
-  /** @internal What has text that waits for more; it is sent before the hub closes. */
-  readonly unflushed = new Set<{ flush(): unknown }>()
+  /** @internal Texts and logs that wait for more: what they have is sent before the hub closes. */
+  readonly windows = new Windows()
   #store: Store
   #signer: Signer
   #viewer: NonNullable<HubOptions['viewer']> | undefined
@@ -75,6 +76,7 @@ export class Hub {
   #trim: Trim
   #door: Door
   #endpoints = new Map<string, Endpoint>()
+  #closing = new Set<() => void>()
   #declarations = new Declarations()
   #connections: Connections
   /** What stops the sources that are piped to a topic at this process. */
@@ -575,11 +577,11 @@ export class Hub {
     // Nobody comes after it to try again.
     this.#store.wait()
     for (const stops of this.#piped.values()) for (const stop of stops) stop()
-    for (const one of this.unflushed) one.flush()
+    this.windows.flush()
     this.#publisher.flush()
     this.#closed = true
     this.#forget()
-    for (const endpoint of this.#endpoints.values()) endpoint.close?.()
+    for (const act of this.#closing) act()
     this.#publisher.flush()
     this.#delivery.flush()
     this.#connections.close()
@@ -632,6 +634,11 @@ export class Hub {
     this.#endpoints.set(name, endpoint)
   }
 
+  /** @internal Has something done when the hub closes: what it then publishes is kept no more. */
+  onClose(act: () => void): void {
+    this.#closing.add(act)
+  }
+
   /** Whether anybody follows this very topic at this process. */
   isViewed(topic: Topic): boolean {
     return this.#delivery.isViewed(topic)
@@ -654,7 +661,7 @@ export class Hub {
   async #drain(within: number): Promise<void> {
     this.#connections.closing = true
     const until = performance.now() + within
-    for (const one of this.unflushed) one.flush()
+    this.windows.flush()
     await atMost(within / 2, this.#publisher.settle())
     if (!this.#closed) this.#delivery.flush()
     await this.#connections.drain(until)

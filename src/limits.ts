@@ -1,3 +1,5 @@
+import { longestTimer } from './timers'
+
 /**
  * What a hub grants, and for how long. Times in milliseconds, sizes in bytes.
  */
@@ -58,9 +60,8 @@ export const defaults: Limits = {
   lease: 30_000,
 }
 
-/** What is waited for with a timer: after more than this one fires at once. */
+/** What is waited for with a timer. */
 const timed: readonly string[] = ['heartbeat', 'retry', 'render', 'pace', 'grace', 'lease']
-const longest = 2 ** 31 - 1
 
 /** What may be none at all. */
 const dispensable: readonly string[] = ['pace', 'grace']
@@ -79,7 +80,7 @@ export function limitsOf(given: { readonly [Name in keyof Limits]?: unknown } = 
 function check(name: string, value: unknown): void {
   const from = dispensable.includes(name) ? 0 : 1
   const isTimed = timed.includes(name)
-  const to = isTimed ? longest : Number.MAX_SAFE_INTEGER
+  const to = isTimed ? longestTimer : Number.MAX_SAFE_INTEGER
   const fits = (one: unknown): one is number =>
     typeof one === 'number' && one >= from && one <= to && (isTimed || Number.isInteger(one))
   if (fits(value) || (name === 'retry' && isPair(value, fits))) return

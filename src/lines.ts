@@ -8,14 +8,12 @@
 import { ansi, type Shown } from './ansi'
 import { type Html, tag } from './html'
 import type { Hub } from './hub'
+import { type Level, levelOf } from './level'
 import { linesPiece, shown } from './text-wire'
 import { TextWriter } from './text-writer'
 import { asTopic, type Topic } from './topic'
-import { checkWindow, flushAt, forgetFlush } from './windows'
+import { Window } from './windows'
 import type { EventId } from './wire'
-
-/** How much a line matters, by what it says itself. */
-export type Level = 'error' | 'warn' | 'info' | 'debug'
 
 /** A line. */
 export interface Line {
@@ -55,14 +53,11 @@ export class LogLines {
   /** What the ids of its lines begin with. */
   readonly id: string
   #writer: TextWriter
-  #window: number
+  #window: Window
   #next: number
   #look: Look
   /** Rows that are not sent, oldest first. */
   #rows: Html[] = []
-  #sentAt = Number.NEGATIVE_INFINITY
-  #isPlanned = false
-  #sender = { flush: () => this.#send() }
   /** Resolves when what was sent is kept, or with what was last not. */
   #written: Promise<Fault | undefined> = Promise.resolve(undefined)
   /** What was thrown already. */
@@ -84,7 +79,7 @@ export class LogLines {
     this.max = max
     this.id = id
     this.#writer = new TextWriter(hub, topic)
-    this.#window = checkWindow(window)
+    this.#window = new Window(hub.windows, window, () => this.#send())
     this.#next = first
     this.#look = new Look(id)
   }
@@ -98,7 +93,7 @@ export class LogLines {
   push(lines: string | Line | readonly (string | Line)[]): void {
     const all = typeof lines === 'string' || 'text' in lines ? [lines] : lines
     for (const [n, line] of all.entries()) this.#add(line, n < all.length - this.max)
-    if (this.#rows.length > 0) this.#plan()
+    if (this.#rows.length > 0) this.#window.open()
   }
 
   /**
@@ -108,7 +103,7 @@ export class LogLines {
    */
   async flush(): Promise<void> {
     const thrown = this.#thrown
-    this.#send()
+    this.#window.flush()
     const fault = await this.#written
     // Another one who waited for the same may have heard of it meanwhile.
     if (!fault || fault === thrown) return
@@ -124,7 +119,7 @@ export class LogLines {
 
   /** The rows that are kept, and from where on to follow. */
   async read(): Promise<{ html: Html; cursor: EventId }> {
-    this.#send()
+    this.#window.flush()
     // What was not kept was reported, and is no fault of this page.
     await this.#written
     const { whole, cursor } = await this.#writer.read()
@@ -152,21 +147,9 @@ export class LogLines {
     if (this.#rows.length > 2 * this.max) this.#rows.splice(0, this.#rows.length - this.max)
   }
 
-  /** The first after a pause goes in the next turn, others at the end of their window. */
-  #plan(): void {
-    if (this.#isPlanned) return
-    this.#isPlanned = true
-    this.hub.unflushed.add(this.#sender)
-    flushAt(this.#sender, Math.max(performance.now(), this.#sentAt + this.#window))
-  }
-
   #send(): void {
-    forgetFlush(this.#sender)
-    this.hub.unflushed.delete(this.#sender)
-    this.#isPlanned = false
     const rows = this.#rows.splice(0).slice(-this.max)
     if (rows.length === 0) return
-    this.#sentAt = performance.now()
     const write = (html: Html) => this.#writer.write(linesPiece(this.topic, html, this.max))
     const before = this.#written
     // The writer reports it, and who waits hears of it.
@@ -218,42 +201,6 @@ class Look {
     const content = `${link}<span class="hw-line">${html}${more}</span>`
     return tag('li', { id, 'data-n': n, 'data-level': level }, content)
   }
-}
-
-const words: Record<string, Level> = {
-  fatal: 'error',
-  panic: 'error',
-  critical: 'error',
-  error: 'error',
-  err: 'error',
-  warning: 'warn',
-  warn: 'warn',
-  notice: 'info',
-  info: 'info',
-  debug: 'debug',
-  trace: 'debug',
-  verbose: 'debug',
-}
-const word = new RegExp(`(?<![\\w/.-])(?:${Object.keys(words).join('|')})(?![\\w/-])`, 'gi')
-/** Where a level may stand, in characters: behind a time, a host and a name. */
-const beginning = 64
-
-/**
- * The level that a line says itself: with its first word, or near its beginning with one in capitals, in brackets, before a
- * colon, or as a value (`level=warn`, `"level":"warn"`).
- */
-export function levelOf(line: string): Level | undefined {
-  for (const found of line.slice(0, beginning).matchAll(word)) {
-    const [name] = found
-    const before = line.slice(0, found.index)
-    const isMarked =
-      name === name.toUpperCase() ||
-      /(?:[[(<|="']|: )$/.test(before) ||
-      /^[\])>|:]/.test(line.slice(found.index + name.length)) ||
-      !/\p{L}{2}/u.test(before)
-    if (isMarked) return words[name.toLowerCase()]
-  }
-  return undefined
 }
 
 /** In pieces that are events of a bearable size, none without a row. */

@@ -65,6 +65,7 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
       end: (of) => this.#endAgain(of),
     })
     hub.mount(this)
+    hub.onClose(() => this.#runs.close())
     hub.own(`${this.name}:*:${patches}`, { guard: this.#topicGuard() })
   }
 
@@ -312,11 +313,6 @@ export class MultiStreamManager<Entity, Declared extends Streams = Record<never,
   /** @internal */
   begun(of: Topic): void {
     this.#runs.begun(of)
-  }
-
-  /** @internal */
-  close(): void {
-    this.#runs.close()
   }
 
   /** @throws TypeError for an id that makes no topic: an empty or a very long one. */

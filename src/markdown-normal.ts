@@ -1,3 +1,5 @@
+import { halved } from './halves'
+
 /**
  * Text as the parser wants it, however it is cut: lines end with LF, and there is no NUL and no half of a character.
  */
@@ -8,9 +10,8 @@ export class Normal {
 
   /** The next piece of the text. */
   take(text: string): string {
-    let piece = this.#half + text
-    this.#half = isFirstHalf(piece.charCodeAt(piece.length - 1)) ? piece.slice(-1) : ''
-    if (this.#half) piece = piece.slice(0, -1)
+    const [piece, half] = halved(this.#half + text)
+    this.#half = half
     if (piece === '') return ''
     // CR and LF are one end of line; it was given at the CR.
     const skipped = this.#isAfterReturn && piece.startsWith('\n') ? 1 : 0
@@ -28,8 +29,4 @@ export class Normal {
 
 function normal(text: string): string {
   return text.replace(/\r\n?/g, '\n').replaceAll('\0', '\uFFFD').toWellFormed()
-}
-
-function isFirstHalf(unit: number): boolean {
-  return unit >= 0xd800 && unit < 0xdc00
 }

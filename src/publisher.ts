@@ -7,13 +7,13 @@
  * newest value, which may therefore come a little later than what was published after it, never earlier than
  * what was published before it.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Html } from './html'
 import type { Limits } from './limits'
 import type { Appended, Entry, Form, Kind, Log, Tx } from './log'
 import { isMark, nameOf } from './log/contract'
 import type { Middlewares } from './middleware'
 import { outsidePages } from './page'
+import { Renders } from './renders'
 import { Patch } from './swap'
 import type { Topic } from './topic'
 import { within } from './within'
@@ -47,20 +47,12 @@ interface Paced {
   held?: Waiting | undefined
 }
 
-/** A render that is under way, and the one that it was begun in. */
-interface Rendering {
-  topic: Topic
-  over: boolean
-  outer: Rendering | undefined
-}
-
-const rendering = new AsyncLocalStorage<Rendering>()
-
 /** Renders, orders and appends for one hub. */
 export class Publisher {
   #log: Log
   #limits: Limits
   #middlewares: Middlewares | undefined
+  #renders = new Renders<Topic>()
   #tails = new Map<Topic, Promise<unknown>>()
   #batch: Waiting[] = []
   #committing: Promise<void> | undefined
@@ -77,7 +69,7 @@ export class Publisher {
 
   /** Renders the content when the topic's earlier ones are done, and appends it. */
   publish(to: Destination, content: Content): Outcome {
-    if (isRendering(to.topic)) {
+    if (this.#renders.isWithin(to.topic)) {
       return Promise.reject(
         new TypeError(
           `Expected a render of "${to.topic}" not to publish to it: it would wait for itself`,
@@ -179,19 +171,7 @@ export class Publisher {
   }
 
   #render(topic: Topic, content: () => Rendered | Promise<Rendered>) {
-    const own: Rendering = { topic, over: false, outer: rendering.getStore() }
-    const over = () => {
-      own.over = true
-    }
-    try {
-      const rendered = rendering.run(own, () => outsidePages(content))
-      if (rendered instanceof Promise) rendered.then(over, over)
-      else over()
-      return rendered
-    } catch (error) {
-      over()
-      throw error
-    }
+    return this.#renders.run(topic, () => outsidePages(content))
   }
 
   #later(to: Destination, rendered: Promise<Rendered>): Outcome {
@@ -353,14 +333,6 @@ export class Publisher {
     )
     for (const { settle } of batch) for (const { reject } of settle) reject(error)
   }
-}
-
-/** What a render has begun, and goes on when it is over, may publish. */
-function isRendering(topic: Topic): boolean {
-  for (let at = rendering.getStore(); at; at = at.outer) {
-    if (!at.over && at.topic === topic) return true
-  }
-  return false
 }
 
 function settleAll(batch: Waiting[], places: Appended[]): void {

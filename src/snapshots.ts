@@ -2,12 +2,12 @@ import type { Delivery } from './delivery'
 import type { Limits } from './limits'
 import type { Awaitable, Kind, Log, LogEvent } from './log'
 import { then } from './log/awaitable'
-import { isMark } from './log/contract'
+import { everything, isMark } from './log/contract'
 import type { Rendered } from './publisher'
 import type { Reader } from './reader'
 import { Shared } from './shared'
 import { frame } from './sse'
-import { everything, wholeOf, wholePiece } from './text-wire'
+import { wholeOf, wholePiece } from './text-wire'
 import { asPattern, type Topic } from './topic'
 import { replayFrame, snapshotFrame } from './wire'
 import { within } from './within'
@@ -25,7 +25,8 @@ export interface Shown {
   upTo: number
 }
 
-const nothing: Shown = { text: '', events: 0, upTo: 0 }
+/** Of a topic that is not shown. */
+export const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
 /** Rows read at a time. */
 const page = 256

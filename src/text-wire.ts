@@ -29,9 +29,6 @@ export interface Whole {
 
 const styles = { append: 'beforeend', replace: 'innerHTML', prepend: 'afterbegin' } as const
 
-/** More than a text has pieces, and still a whole number to every driver. */
-export const everything = 2 ** 31 - 1
-
 /** The element in which an open block stands. */
 const block = /^<div class="hw-open" data-open="(\w+)">(.*)<\/div>$/s
 /** In it, the element that grows; its content is escaped text. */
@@ -42,9 +39,8 @@ export function escapeText(value: string): Html {
   return text(value.toWellFormed()).replaceAll('\0', '\ufffd').replaceAll('\r', '&#13;')
 }
 
-/** User text. */
-export function textPiece(topic: Topic, value: string, mode: TextMode): Html {
-  const escaped = escapeText(value)
+/** User text, escaped. */
+export function textPiece(topic: Topic, escaped: Html, mode: TextMode): Html {
   return mode === 'append' ? escaped : operation('text', slotSelector(topic), styles[mode], escaped)
 }
 

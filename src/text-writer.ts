@@ -1,9 +1,9 @@
 import { type Compactable, Compactions } from './compactions'
 import type { Html } from './html'
 import type { Hub } from './hub'
-import type { Compacted } from './log/contract'
+import { type Compacted, everything } from './log/contract'
 import { perHub } from './per-hub'
-import { everything, shown, type Whole, wholeOf, wholePiece } from './text-wire'
+import { shown, type Whole, wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
 import { type EventId, eventId } from './wire'
 

@@ -9,12 +9,12 @@ import type { Blocks, Format } from './format'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import { perHub } from './per-hub'
+import { type Queued, TextQueue } from './text-queue'
 import { readUntil, type TextSource } from './text-source'
 import {
   changePiece,
   closePiece,
   deletePiece,
-  escapeText,
   insertPiece,
   replacePiece,
   shown,
@@ -26,7 +26,7 @@ import {
 } from './text-wire'
 import { TextWriter, type WriteOptions } from './text-writer'
 import { asTopic, type Topic } from './topic'
-import { checkWindow, flushAt, forgetFlush } from './windows'
+import { Window } from './windows'
 import type { EventId } from './wire'
 
 /** What a text may differ in. */
@@ -78,7 +78,7 @@ const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
 /** What has handles, for as long as somebody holds them or they are busy. */
 const knownOf = perHub(() => new Map<Topic, WeakRef<TextStream>>())
-/** Those that are active, or hold text that is not sent. */
+/** Those that are active. */
 const busy = new Set<TextStream>()
 
 /**
@@ -103,12 +103,6 @@ export function textStream(hub: Hub, topic: string, options: TextOptions = {}): 
 
 const forgotten = new FinalizationRegistry((forget: () => void) => forget())
 
-/** Text that waits for the end of its window. */
-interface Waiting {
-  mode: TextMode
-  text: string
-}
-
 /** Blocks of a format that are being made, and the name of their open one. */
 interface Run {
   name: string
@@ -126,22 +120,17 @@ export class TextStream {
   readonly topic: Topic
   readonly format: Format | undefined
   #mode: TextMode | undefined
-  #window: number
+  #window: Window
   #describe: ((error: unknown) => string) | undefined
   #writer: TextWriter
   /** Not known of a text that another process, or one before, has written. */
   #state: TextState | undefined
-  #waiting: Waiting[] = []
-  #flushedAt = Number.NEGATIVE_INFINITY
-  /** When what waits is to be sent. */
-  #due = Number.POSITIVE_INFINITY
+  #queue = new TextQueue()
   #run: Run | undefined
   /** Stops what is piped to it here. */
   #stopPiped: (() => void) | undefined
   /** What was not kept since it was begun. */
   #fault: { error: unknown } | undefined
-  /** The first half of a character that was cut in two. */
-  #half = ''
 
   /** @internal Use {@link textStream}. */
   constructor(hub: Hub, topic: Topic, options: TextOptions) {
@@ -149,7 +138,7 @@ export class TextStream {
     this.hub = hub
     this.topic = topic
     this.format = format
-    this.#window = checkWindow(window)
+    this.#window = new Window(hub.windows, window, () => this.#sendAll())
     this.#describe = describe
     this.#writer = new TextWriter(hub, topic)
     this.use(mode)
@@ -198,18 +187,9 @@ export class TextStream {
       )
     }
     const isAll = mode === 'replace'
-    const half = mode === 'append' ? this.#half : ''
-    const [more, rest] =
-      mode === 'prepend' ? [String(text), this.#half] : halved(half + String(text))
-    this.#writer.mayTake((isAll ? 0 : lengthOf(this.#waiting)) + escapeText(more).length, isAll)
-    if (isAll) this.#drop()
-    this.#half = rest
-    if (more === '' && !isAll) return
-    const last = this.#waiting.at(-1)
-    if (last?.mode === mode || (mode === 'append' && last?.mode === 'replace')) {
-      last.text = mode === 'prepend' ? more + last.text : last.text + more
-    } else this.#waiting.push({ mode, text: more })
-    this.#plan()
+    this.#queue.add(String(text), mode, (size) => this.#writer.mayTake(size, isAll))
+    if (isAll) this.#run = undefined
+    if (!this.#queue.isEmpty) this.#window.open()
   }
 
   /** Adds trusted HTML at one end. Close its tags: who comes later is given all of the text as one. */
@@ -341,26 +321,19 @@ export class TextStream {
 
   /** Sends what waits. */
   flush(): void {
-    forgetFlush(this)
-    this.hub.unflushed.delete(this)
-    this.#due = Number.POSITIVE_INFINITY
-    if (this.#waiting.length === 0) return
-    this.#flushedAt = performance.now()
-    if (this.#state !== 'active') this.#tell(this.#activate())
-    for (const { mode, text } of this.#waiting.splice(0)) {
-      const all = parts(text, this.hub.limits.event)
-      // Each goes before the one that was sent before it.
-      if (mode === 'prepend') all.reverse()
-      for (const [n, part] of all.entries()) {
-        this.#send(part, n > 0 && mode === 'replace' ? 'append' : mode)
-      }
-    }
+    this.#window.flush()
   }
 
-  #send(text: string, mode: TextMode): void {
+  #sendAll(): void {
+    if (this.#queue.isEmpty) return
+    if (this.#state !== 'active') this.#tell(this.#activate())
+    for (const part of this.#queue.take(this.hub.limits.event)) this.#send(part)
+  }
+
+  #send({ text, html, mode }: Queued): void {
     const isAll = mode === 'replace'
-    const size = escapeText(text).length
-    if (!this.format) return this.#tell(textPiece(this.topic, text, mode), { size, isAll })
+    const size = html.length
+    if (!this.format) return this.#tell(textPiece(this.topic, html, mode), { size, isAll })
     if (isAll) this.#tell(textPiece(this.topic, '', mode), { isAll })
     if (text === '') return
     const { format } = this
@@ -382,19 +355,9 @@ export class TextStream {
     }
   }
 
-  /** The first after a pause in the next turn, others at the end of their window. */
-  #plan(): void {
-    if (Number.isFinite(this.#due)) return
-    busy.add(this)
-    this.hub.unflushed.add(this)
-    this.#due = Math.max(performance.now(), this.#flushedAt + this.#window)
-    flushAt(this, this.#due)
-  }
-
   /** Sends all text, and what its format still held back. */
   #settle(): void {
-    if (this.#half) this.#waiting.push({ mode: 'append', text: this.#half })
-    this.#half = ''
+    this.#queue.settle()
     this.flush()
     if (!this.#run) return
     const { name, blocks } = this.#run
@@ -404,8 +367,7 @@ export class TextStream {
 
   /** Forgets what would be replaced. */
   #drop(): void {
-    this.#waiting = []
-    this.#half = ''
+    this.#queue.clear()
     this.#run = undefined
   }
 
@@ -483,44 +445,6 @@ function runName(): string {
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
-}
-
-function lengthOf(waiting: readonly Waiting[]): number {
-  return waiting.reduce((sum, { text }) => sum + text.length, 0)
-}
-
-/** A text without the first half of a character at its end, and that half. */
-function halved(text: string): [text: string, half: string] {
-  return endsInHalf(text) ? [text.slice(0, -1), text.slice(-1)] : [text, '']
-}
-
-/** Characters of a piece at the most. */
-const longest = 64 * 1024
-/** Bytes that a character may take when it is escaped. */
-const widest = 6
-
-/**
- * A long text in parts, none of which ends in half a character.
- *
- * @param limit bytes that a part may have at the most
- */
-function parts(text: string, limit: number): string[] {
-  const most = Math.max(2, Math.min(longest, Math.floor(limit / widest) - 500))
-  if (text.length <= most) return [text]
-  const found: string[] = []
-  for (let at = 0; at < text.length; ) {
-    let to = Math.min(at + most, text.length)
-    if (to < text.length && endsInHalf(text.slice(to - 1, to))) to--
-    found.push(text.slice(at, to))
-    at = to
-  }
-  return found
-}
-
-/** Whether the text ends with the first of two code units. */
-function endsInHalf(text: string): boolean {
-  const last = text.charCodeAt(text.length - 1)
-  return last >= 0xd800 && last <= 0xdbff
 }
 
 function checkMode(mode: unknown): void {

@@ -5,7 +5,7 @@ import type { Awaitable, Log } from './log'
 import { all, then } from './log/awaitable'
 import type { Missing } from './missing'
 import type { Reader } from './reader'
-import type { Shown, Snapshots } from './snapshots'
+import { nothing, type Shown, type Snapshots } from './snapshots'
 import { idOnly } from './sse'
 import type { Stage, Stages } from './stages'
 import { doneFrame, followFrame, refusedFrame, topicsOf } from './subscriptions'
@@ -147,8 +147,6 @@ export class Uptake {
     return doneFrame(over)
   }
 }
-
-const nothing: Shown = { text: '', events: 0, upTo: 0 }
 
 /** Those of some topics that others of the page name too. */
 function namedByOthers(

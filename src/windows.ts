@@ -1,59 +1,93 @@
 import { longestTimer } from './timers'
 
-/** What is flushed at the end of its window. */
-export interface Flushed {
-  /** Must not throw: others wait behind it. */
-  flush(): unknown
-}
-
 /** How long after some windows have ended others do not, in milliseconds: they end together. */
 const pause = 4
 
-/** @throws TypeError for a window that is no number of milliseconds. */
-export function checkWindow(window: number): number {
-  if (window >= 0 && window <= longestTimer) return window
-  throw new TypeError(`Expected milliseconds from 0 to ${longestTimer} as window, got ${window}`)
-}
+/** What comes within a time, and is then flushed as one. The first after a pause goes in the next turn. */
+export class Window {
+  /** When it ends, in the time of `performance.now`. */
+  end = Number.NEGATIVE_INFINITY
+  #all: Windows
+  #length: number
+  #flush: () => void
+  #flushedAt = Number.NEGATIVE_INFINITY
 
-const ends = new Map<Flushed, number>()
-let timer: Timer | undefined
-let next = Number.POSITIVE_INFINITY
-let flushedAt = Number.NEGATIVE_INFINITY
+  /**
+   * @param length in milliseconds
+   * @param flush must not throw: others wait behind it
+   * @throws TypeError for a length that is no number of milliseconds.
+   */
+  constructor(all: Windows, length: number, flush: () => void) {
+    if (!(length >= 0 && length <= longestTimer)) {
+      throw new TypeError(
+        `Expected milliseconds from 0 to ${longestTimer} as window, got ${length}`,
+      )
+    }
+    this.#all = all
+    this.#length = length
+    this.#flush = flush
+  }
+
+  /** Something waits for its end. */
+  open(): void {
+    if (this.#all.has(this)) return
+    this.end = Math.max(performance.now(), this.#flushedAt + this.#length)
+    this.#all.add(this)
+  }
+
+  /** Ends it now. */
+  flush(): void {
+    if (this.#all.delete(this)) this.#flushedAt = performance.now()
+    this.#flush()
+  }
+}
 
 /**
- * Has something flushed at a point of time, in that of `performance.now`, once. Whatever is due then is flushed in one turn, so that the
- * tokens of a hundred streams are one transaction.
+ * The open windows of a hub. Those that are due are flushed in one turn, so that the tokens of a hundred texts are one
+ * transaction.
  */
-export function flushAt(one: Flushed, end: number): void {
-  ends.set(one, end)
-  if (end < next) wait(end)
-}
+export class Windows {
+  #open = new Set<Window>()
+  #timer: Timer | undefined
+  #next = Number.POSITIVE_INFINITY
+  #flushedAt = Number.NEGATIVE_INFINITY
 
-/** Forgets what was planned for it. */
-export function forgetFlush(one: Flushed): void {
-  ends.delete(one)
-}
-
-function wait(end: number): void {
-  clearTimeout(timer)
-  next = end
-  const at = Math.max(end, flushedAt + pause)
-  timer = setTimeout(flush, Math.max(0, at - performance.now()))
-}
-
-function flush(): void {
-  const now = performance.now()
-  flushedAt = now
-  next = Number.POSITIVE_INFINITY
-  let earliest = Number.POSITIVE_INFINITY
-  const due: Flushed[] = []
-  for (const [one, end] of ends) {
-    if (end > now) earliest = Math.min(earliest, end)
-    else due.push(one)
+  has(window: Window): boolean {
+    return this.#open.has(window)
   }
-  if (earliest < next) wait(earliest)
-  for (const one of due) {
-    ends.delete(one)
-    one.flush()
+
+  add(window: Window): void {
+    this.#open.add(window)
+    if (window.end < this.#next) this.#wait(window.end)
+  }
+
+  delete(window: Window): boolean {
+    return this.#open.delete(window)
+  }
+
+  /** Ends all now. */
+  flush(): void {
+    for (const window of [...this.#open]) window.flush()
+  }
+
+  #wait(end: number): void {
+    clearTimeout(this.#timer)
+    this.#next = end
+    const at = Math.max(end, this.#flushedAt + pause)
+    this.#timer = setTimeout(() => this.#flushDue(), Math.max(0, at - performance.now()))
+  }
+
+  #flushDue(): void {
+    const now = performance.now()
+    this.#flushedAt = now
+    this.#next = Number.POSITIVE_INFINITY
+    const due: Window[] = []
+    let next = Number.POSITIVE_INFINITY
+    for (const window of this.#open) {
+      if (window.end <= now) due.push(window)
+      else next = Math.min(next, window.end)
+    }
+    if (Number.isFinite(next)) this.#wait(next)
+    for (const window of due) window.flush()
   }
 }

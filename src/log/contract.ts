@@ -75,6 +75,9 @@ export type Tx = Pick<
   'select' | 'insert' | 'delete'
 >
 
+/** As a number of events for {@link Log.last}: more than are kept, and still a whole number to every driver. */
+export const everything = 2 ** 31 - 1
+
 /** What takes the place of all pieces of a topic's text up to a number, and is kept under that number. */
 export interface Compacted {
   topic: Topic

@@ -65,7 +65,7 @@ function expectClean({ seen }: OpenPage, jobs: Jobs): void {
 describe('a file that is uploaded', () => {
   test('its row is live: bytes, speed, chart and state; the page stays, and another can be sent meanwhile', async () => {
     const jobs = await startJobs()
-    const [one, two] = [noise(6_000_000, 1), noise(3_000_000, 2)]
+    const [one, two] = [noise(14_000_000, 1), noise(7_000_000, 2)]
     const paths = [await made(jobs, 'one.bin', one), await made(jobs, 'two.bin', two)] as const
     await using slow = await startSlowProxy(Number(new URL(jobs.url).port), 2_000_000)
     const opened = await open(slow.url)
@@ -76,7 +76,7 @@ describe('a file that is uploaded', () => {
 
     const first = rowOf(page, 'one.bin')
     await becomes(async () => (await first.state()) === 'uploading', 'the row')
-    expect(await first.total()).toBeGreaterThan(6_000_000)
+    expect(await first.total()).toBeGreaterThan(14_000_000)
     // A new form is there: nothing is chosen in it, and it has the focus where it was.
     await becomes(async () => (await page.inputValue(files)) === '', 'an empty form')
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('upload')

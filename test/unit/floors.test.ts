@@ -11,7 +11,7 @@ import ts from 'typescript'
 const floors: { name: string; files: string[] }[] = [
   {
     name: '0 words',
-    files: ['src/{topic,sse,swap,fragment,html,slot,format}.ts'],
+    files: ['src/{topic,sse,swap,fragment,html,slot,format,halves,level,timers}.ts'],
   },
   {
     name: '1 ground',
@@ -21,14 +21,14 @@ const floors: { name: string; files: string[] }[] = [
     name: '2 engine',
     files: [
       'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,order,declarations,limits,hot}.ts',
-      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,timers,trim,wire,within}.ts',
+      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,renders,trim,windows,wire,within}.ts',
       'src/{patterns,middleware,hooks,history}.ts',
     ],
   },
   {
     name: '3 streams',
     files: [
-      'src/{manager,action,stream,contents,runs,source,compactions,text,text-source,text-writer,windows,collection,room,document}.ts',
+      'src/{manager,action,stream,contents,runs,source,compactions,text,text-queue,text-source,text-writer,collection,room,document}.ts',
       'src/{component,newest,lines,ansi,per-hub}.ts',
       'src/async-*.ts',
       'src/markdown*.ts',

@@ -28,7 +28,7 @@ describe('what pieces come to', () => {
     const hostile = '<img src=x onerror=alert(1)>&"\''
     const pieces = [
       textPiece(topic, 'b', 'append'),
-      textPiece(topic, hostile, 'append'),
+      textPiece(topic, escapeText(hostile), 'append'),
       textPiece(topic, 'a', 'prepend'),
     ]
     expect(fold(...pieces).html).toBe(`ab${escapeText(hostile)}`)
@@ -137,7 +137,7 @@ test('D-13 a text that is compacted anywhere comes to the same', () => {
   const piece = fc.oneof(
     fc
       .tuple(word, fc.constantFrom('append' as const, 'prepend' as const, 'replace' as const))
-      .map(([one, mode]) => textPiece(topic, one, mode)),
+      .map(([one, mode]) => textPiece(topic, escapeText(one), mode)),
     fc.tuple(html, at).map(([one, where]) => insertPiece(topic, one, where)),
     html.map((one) => replacePiece(topic, one)),
     fc.constant(deletePiece(topic, '.k')),
