@@ -196,13 +196,12 @@ export class Door {
       throw new Refusal(403, 'Streams are not stopped by pages of other sites.')
     }
     const viewer = await this.#options.viewer?.(request)
-    const asked = this.#askTopics(url.searchParams.getAll('topic'))
-    const topics = asked.guards.map(({ subject }) => subject as Topic)
+    const topics = this.#topicsOf(url)
     if (topics.some(isPattern)) throw new Refusal(400, 'Name the topic that is to be stopped.')
     // Who may follow a text may not always stop it: only a signature says so.
-    const guards: Guarded[] = asked.guards.map(({ subject }) => ({ guard: 'signed', subject }))
-    await this.#guard(request, url, { ...asked, guards }, viewer)
-    await this.#options.stop(topics, viewer)
+    const guards: Guarded[] = topics.map((subject) => ({ guard: 'signed', subject }))
+    await this.#guard(request, url, { guards }, viewer)
+    await this.#options.stop(topics as readonly string[] as readonly Topic[], viewer)
     if (request.headers.has('hx-request')) return new Response(null, { status: 204 })
     return new Response(null, { status: 303, headers: { location: backTo(request, url) } })
   }
@@ -270,20 +269,20 @@ export class Door {
     return found
   }
 
-  async #ask({ searchParams }: URL, rest: string): Promise<Asked> {
-    if (rest === '') return this.#askTopics(searchParams.getAll('topic'))
+  async #ask(url: URL, rest: string): Promise<Asked> {
+    if (rest === '') return this.#askTopics(this.#topicsOf(url))
     const [name = '', stream, ...more] = rest.split('/').map(decode)
     const endpoint = this.#options.endpoints.get(name)
     if (!endpoint || more.length > 0) {
       const known = [...this.#options.endpoints.keys()].join(', ') || 'none'
       throw new Refusal(404, `Unknown endpoint: ${shown(rest)}. Known: ${known}.`)
     }
-    return endpoint.ask(searchParams, stream)
+    return endpoint.ask(url.searchParams, stream)
   }
 
-  #askTopics(names: string[]): Asked {
-    const { limits, declarations } = this.#options
-    const most = limits.topics
+  #topicsOf({ searchParams }: URL): Pattern[] {
+    const names = searchParams.getAll('topic')
+    const most = this.#options.limits.topics
     if (names.length === 0) {
       throw new Refusal(400, 'Name a topic: ?topic=room:1, or an endpoint in the path.')
     }
@@ -293,12 +292,15 @@ export class Door {
         `At most ${most} topics a request, got ${names.length}; follow a pattern.`,
       )
     }
-    let topics: Pattern[]
     try {
-      topics = names.map(asPattern)
+      return names.map(asPattern)
     } catch (error) {
       throw new Refusal(400, `${(error as Error).message}.`)
     }
+  }
+
+  #askTopics(topics: Pattern[]): Asked {
+    const { declarations } = this.#options
     const guards = topics.map((topic) => ({
       // A pattern may name topics with guards of their own, so only a signature opens it.
       guard: isPattern(topic) ? 'signed' : declarations.of(topic as string as Topic).guard,
@@ -314,7 +316,7 @@ export class Door {
   async #guard(
     request: Request,
     { pathname, searchParams }: URL,
-    { guards }: Asked,
+    { guards }: Pick<Asked, 'guards'>,
     viewer: string | undefined,
   ): Promise<void> {
     if (guards.some(({ guard }) => guard === 'signed')) {
