@@ -12,6 +12,7 @@
  */
 import { AsyncValueHandle } from './async-handle'
 import type { AsyncValueOptions, Loader } from './async-options'
+import { Handles } from './handles'
 import type { Hub } from './hub'
 import { perHub } from './per-hub'
 import { asTopic, type Topic } from './topic'
@@ -47,11 +48,7 @@ const valuesOf = perHub((hub) => new Values(hub))
 
 /** The values of one hub: they hear what is published, and that the hub closes. */
 class Values {
-  /** For as long as somebody holds them, or they load. */
-  #values = new Map<Topic, WeakRef<AsyncValueHandle<unknown>>>()
-  #forgotten = new FinalizationRegistry((topic: Topic) => {
-    if (!this.#values.get(topic)?.deref()) this.#values.delete(topic)
-  })
+  #values = new Handles<AsyncValueHandle<unknown>>()
   #hub: Hub
   #unfollow: () => void
 
@@ -61,7 +58,7 @@ class Values {
     this.#unfollow = hub.log.follow(
       (events) => {
         for (const event of events) {
-          if (event.form === 'slot') this.#values.get(event.topic)?.deref()?.heard(event)
+          if (event.form === 'slot') this.#values.get(event.topic)?.heard(event)
         }
       },
       (error) => hub.report(error),
@@ -69,20 +66,19 @@ class Values {
   }
 
   declare<Value>(topic: Topic, make: () => AsyncValueHandle<Value>): AsyncValueHandle<Value> {
-    const known = this.#values.get(topic)?.deref()
+    const known = this.#values.get(topic)
     // Whoever declares it twice says the same of it twice.
     if (known) return known as unknown as AsyncValueHandle<Value>
     const made = make()
     const any = made as unknown as AsyncValueHandle<unknown>
-    this.#values.set(topic, new WeakRef(any))
-    this.#forgotten.register(made, topic)
+    this.#values.add(topic, any)
     void this.#recall(any)
     return made
   }
 
   #close(): void {
     this.#unfollow()
-    for (const value of this.#values.values()) value.deref()?.close()
+    for (const topic of this.#values.topics()) this.#values.get(topic)?.close()
   }
 
   /** What was published before this process. */

@@ -6,6 +6,7 @@
  * the live change and the replay are made by the same `render`. A clock is a component with a `tick`.
  */
 import type { Asked, Endpoint } from './door'
+import { Handles } from './handles'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import type { LogEvent } from './log'
@@ -168,10 +169,7 @@ const componentsOf = perHub((hub) => new Components(hub))
 class Components implements Endpoint {
   readonly name = name
   #hub: Hub
-  #components = new Map<Topic, WeakRef<Component>>()
-  #forgotten = new FinalizationRegistry((topic: Topic) => {
-    if (!this.#find(topic)) this.#components.delete(topic)
-  })
+  #components = new Handles<Component>()
   /** Those that stay though nobody holds them: they have a tick, or somebody looks on. */
   #held = new Set<Component>()
   #ticking = new Map<Topic, Run<true>>()
@@ -186,11 +184,10 @@ class Components implements Endpoint {
   }
 
   declare(options: ComponentOptions): Component {
-    const known = this.#find(topic(name, options.name))
+    const known = this.#components.get(topic(name, options.name))
     if (known) return known
     const made = new Component(this.#hub, options)
-    this.#components.set(made.topic, new WeakRef(made))
-    this.#forgotten.register(made, made.topic)
+    this.#components.add(made.topic, made)
     this.#look(made.topic)
     return made
   }
@@ -203,7 +200,7 @@ class Components implements Endpoint {
     if (isPattern(of)) {
       if (viewed) this.#patterns.add(of)
       else this.#patterns.delete(of)
-      for (const topic of this.#components.keys()) if (matches(of, topic)) this.#look(topic)
+      for (const topic of this.#components.topics()) if (matches(of, topic)) this.#look(topic)
     } else this.#look(of as string as Topic)
   }
 
@@ -222,14 +219,10 @@ class Components implements Endpoint {
   }
 
   #hold(of: Topic, isViewed: boolean): void {
-    const known = this.#find(of)
+    const known = this.#components.get(of)
     if (!known) return
     if (isViewed || known.tick !== undefined) this.#held.add(known)
     else this.#held.delete(known)
-  }
-
-  #find(of: Topic): Component | undefined {
-    return this.#components.get(of)?.deref()
   }
 
   #isViewed(of: Topic): boolean {
@@ -241,7 +234,7 @@ class Components implements Endpoint {
   /** As the source of a stream runs: once for all viewers and processes, and a while longer than the last one. */
   #start(of: Topic): void {
     const hub = this.#hub
-    const ticked = this.#find(of)
+    const ticked = this.#components.get(of)
     if (hub.isClosed || ticked?.tick === undefined) return
     const report = (error: unknown) => {
       if (!hub.isClosed) hub.report(error, of)

@@ -6,9 +6,12 @@
  * given the newest lines in one event.
  */
 import { ansi, type Shown } from './ansi'
+import { Handles } from './handles'
 import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import { type Level, levelOf } from './level'
+import type { LogEvent } from './log'
+import { perHub } from './per-hub'
 import { linesPiece, shown } from './text-wire'
 import { TextWriter } from './text-writer'
 import { asTopic, type Topic } from './topic'
@@ -31,11 +34,7 @@ export interface LogLinesOptions {
   max?: number | undefined
   /** Milliseconds for which lines are joined into one event. The first goes at once. @default 16 */
   window?: number | undefined
-  /**
-   * The number of the first line. A second run on the same database file needs it, or its lines have the numbers, and
-   * the ids, of those that are kept already.
-   * @default 1
-   */
+  /** The number of the first line. @default 1, or the one that follows the newest line that is kept of a run before */
   first?: number | undefined
   /** What the ids of its lines begin with: letters, digits and `_ . : -`. @default made of the topic */
   id?: string | undefined
@@ -56,6 +55,9 @@ export class LogLines {
   #window: Window
   #next: number
   #look: Look
+  /** Lines that came before it was known which number is theirs, and when that is. */
+  #early: (string | Line)[] | undefined
+  #begun: Promise<void> | undefined
   /** Rows that are not sent, oldest first. */
   #rows: Html[] = []
   /** Resolves when what was sent is kept, or with what was last not. */
@@ -64,11 +66,11 @@ export class LogLines {
   #thrown: Fault | undefined
 
   constructor(hub: Hub, topic: Topic, options: LogLinesOptions = {}) {
-    const { max = 1_000, window = 16, first = 1, id = idOf(topic) } = options
+    const { max = 1_000, window = 16, first, id = idOf(topic) } = options
     if (!Number.isInteger(max) || max < 1) {
       throw new TypeError(`Expected a number of lines from 1 on as max, got ${max}`)
     }
-    if (!Number.isSafeInteger(first)) {
+    if (first !== undefined && !Number.isSafeInteger(first)) {
       throw new TypeError(`Expected a whole number as first, got ${first}`)
     }
     if (!/^[\w.:-]+$/.test(id)) {
@@ -80,11 +82,12 @@ export class LogLines {
     this.id = id
     this.#writer = new TextWriter(hub, topic)
     this.#window = new Window(hub.windows, window, () => this.#send())
-    this.#next = first
+    this.#next = first ?? 1
     this.#look = new Look(id)
+    if (first === undefined) this.#goOn()
   }
 
-  /** The number that the next line gets. */
+  /** The number that the next line gets. Of a log that answers later it is known when {@link flush} resolves. */
   get next(): number {
     return this.#next
   }
@@ -92,6 +95,11 @@ export class LogLines {
   /** Adds lines: a text of one or more, one with its level, or many. Of more than are kept the first are not shown at all. */
   push(lines: string | Line | readonly (string | Line)[]): void {
     const all = typeof lines === 'string' || 'text' in lines ? [lines] : lines
+    if (this.#early) this.#early.push(...all)
+    else this.#addAll(all)
+  }
+
+  #addAll(all: readonly (string | Line)[]): void {
     for (const [n, line] of all.entries()) this.#add(line, n < all.length - this.max)
     if (this.#rows.length > 0) this.#window.open()
   }
@@ -103,6 +111,7 @@ export class LogLines {
    */
   async flush(): Promise<void> {
     const thrown = this.#thrown
+    if (this.#begun) await this.#begun
     this.#window.flush()
     const fault = await this.#written
     // Another one who waited for the same may have heard of it meanwhile.
@@ -119,6 +128,7 @@ export class LogLines {
 
   /** The rows that are kept, and from where on to follow. */
   async read(): Promise<{ html: Html; cursor: EventId }> {
+    if (this.#begun) await this.#begun
     this.#window.flush()
     // What was not kept was reported, and is no fault of this page.
     await this.#written
@@ -126,10 +136,32 @@ export class LogLines {
     return { html: shown(whole), cursor }
   }
 
-  /** Lines that pages do not have any more, as rows: what is answered to who scrolls up. Their numbers must be given. */
-  rows(lines: readonly (Line & { n: number })[]): Html {
+  /**
+   * Lines that pages do not have any more, as rows: what is answered to who scrolls up. Their numbers must be given.
+   *
+   * @param before some that stand before them: their colours hold on, and an indented line has the level of what it belongs to
+   */
+  rows(lines: readonly (Line & { n: number })[], before: readonly Line[] = []): Html {
     const look = new Look(this.id)
+    for (const line of before) look.at(line)
     return lines.map((line) => look.row(line, line.n)).join('')
+  }
+
+  /** Takes the number of the newest line that is kept. What comes until it is known waits. */
+  #goOn(): void {
+    const go = (kept: LogEvent[]) => {
+      this.#next = newestOf(kept) + 1
+      const early = this.#early ?? []
+      this.#early = undefined
+      this.#addAll(early)
+    }
+    const kept = this.hub.isClosed ? [] : this.hub.log.last(this.topic, 1)
+    if (!(kept instanceof Promise)) return go(kept)
+    this.#early = []
+    this.#begun = kept.then(go, (error) => {
+      this.hub.report(error, this.topic)
+      go([])
+    })
   }
 
   /** @param isLeft whether it only counts */
@@ -165,14 +197,33 @@ interface Fault {
   error: unknown
 }
 
+/** Before the number of a row. */
+const mark = ' data-n="'
+
+/** The number of the newest line of the rows that are kept; 0 if there is none. */
+function newestOf(kept: readonly LogEvent[]): number {
+  const { data = '' } = kept.at(-1) ?? {}
+  // What a line says has no quotes of its own.
+  const at = data.lastIndexOf(mark)
+  return at < 0 ? 0 : Number.parseInt(data.slice(at + mark.length), 10)
+}
+
+const logsOf = perHub(() => new Handles<LogLines>())
+
 /**
- * A live log, shown by `<LiveLog>`. It belongs to one process, which holds it for as long as lines come.
+ * A live log, shown by `<LiveLog>`. It belongs to one process; there it is the same object for as long as somebody holds
+ * it, or lines wait. The options of the first time count.
  *
  * @throws TypeError for a topic or a number of lines that is none.
  * @example const log = logLines(hub, 'build:7'); log.push('\x1b[32mok\x1b[0m')
  */
 export function logLines(hub: Hub, topic: string, options: LogLinesOptions = {}): LogLines {
-  return new LogLines(hub, asTopic(topic), options)
+  const name = asTopic(topic)
+  const known = logsOf(hub).get(name)
+  if (known) return known
+  const made = new LogLines(hub, name, options)
+  logsOf(hub).add(name, made)
+  return made
 }
 
 /** Looks at the lines of one log, one after the other: colours hold on, and what is indented has the level before it. */

@@ -6,6 +6,7 @@
  * that sets the text so far, and goes on at the same character.
  */
 import type { Blocks, Format } from './format'
+import { Handles } from './handles'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import { perHub } from './per-hub'
@@ -76,9 +77,8 @@ export interface TextContent {
 
 const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
-/** What has handles, for as long as somebody holds them or they are busy. */
-const knownOf = perHub(() => new Map<Topic, WeakRef<TextStream>>())
-/** Those that are active. */
+const textsOf = perHub(() => new Handles<TextStream>())
+/** Those that are active: they stay though nobody holds them. */
 const busy = new Set<TextStream>()
 
 /**
@@ -89,19 +89,13 @@ const busy = new Set<TextStream>()
  * @example const answer = textStream(hub, 'chat:1:answer'); await answer.pipe(tokens)
  */
 export function textStream(hub: Hub, topic: string, options: TextOptions = {}): TextStream {
-  const own = knownOf(hub)
   const name = asTopic(topic)
-  const found = own.get(name)?.deref()
-  if (found) return found.use(options.mode)
+  const known = textsOf(hub).get(name)
+  if (known) return known.use(options.mode)
   const made = new TextStream(hub, name, options)
-  own.set(name, new WeakRef(made))
-  forgotten.register(made, () => {
-    if (!own.get(name)?.deref()) own.delete(name)
-  })
+  textsOf(hub).add(name, made)
   return made
 }
-
-const forgotten = new FinalizationRegistry((forget: () => void) => forget())
 
 /** Blocks of a format that are being made, and the name of their open one. */
 interface Run {

@@ -16,7 +16,7 @@ type Environment = Record<string, string | undefined>
 /**
  * Reads the environment: `PORT` (3000), `DATABASE` (chat.db); `OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_MODEL` and
  * `OPENAI_PATIENCE` (milliseconds without a sign, 60000) for a model elsewhere; without key and address `CHAT_PACE`
- * (milliseconds a word, 50) for the one of this example.
+ * (milliseconds a word, 50) for the one of this example. `HOSTS` is read where requests are answered.
  *
  * @throws TypeError for a value that is none, in one sentence.
  */

@@ -23,8 +23,13 @@ const policy = [
   "frame-ancestors 'none'",
 ].join('; ')
 
+/** Names under which it answers: those of this machine, and what `HOSTS` has, with commas between. */
+const hosts = ['127.0.0.1', 'localhost', '[::1]', ...(process.env.HOSTS?.split(',') ?? [])]
+
 /** Earlier lines of one answer. */
 const most = 1_000
+/** Lines before them, of which colours and levels may hold on. */
+const looked = 100
 /** Bytes of a download that are read at a time. */
 const chunk = 256 * 1_024
 
@@ -35,10 +40,6 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
   )
   return (
     new Elysia()
-      // Before all else: what is answered to a mistake is the page, too.
-      .onRequest(({ request }) =>
-        isOwn(request) ? undefined : new Response('Not from another site.', { status: 403 }),
-      )
       .use(html())
       .use(headwater(hub))
       .headers({
@@ -46,6 +47,7 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'same-origin',
       })
+      .onRequest(({ request }) => refuse(request))
       .onError(async ({ error, code, request, set }) => {
         const [status, sentence] = reasonOf(error, code)
         if (status === 500) console.error(error)
@@ -84,7 +86,10 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
         '/logs/:id/earlier',
         async ({ params: { id }, query: { before, count } }) => {
           const { lines, tail } = board.find(id)
-          return answer(lines.rows(await tail.before(before, Math.min(count, most))))
+          const wanted = Math.min(count, most)
+          const all = await tail.before(before, wanted + looked)
+          const from = Math.max(0, all.length - wanted)
+          return answer(lines.rows(all.slice(from), all.slice(0, from)))
         },
         {
           query: t.Object({ before: t.Integer(), count: t.Integer({ minimum: 1, default: 200 }) }),
@@ -103,16 +108,27 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
           },
         })
       })
+      // Of a path that no route takes, html() swallows a sentence that is no markup.
+      .all('/*', () => {
+        throw new Refusal(404, 'There is no such page.')
+      })
   )
 }
 
-/** Whether no other site asks, nor one whose name was made to mean this machine. Only this page opens files. */
-function isOwn({ headers, method, url }: Request): boolean {
+/** Refuses what is asked for under another name, which was made to mean this machine, and what another site posts. */
+function refuse({ headers, method, url }: Request): Response | undefined {
+  const own = URL.parse(url)
+  if (!own || !hosts.includes(own.hostname)) return forbidden('Not under this name.')
   const site = headers.get('sec-fetch-site')
-  const own = site === null || site === 'same-origin' || site === 'none'
-  const hostname = URL.parse(url)?.hostname
-  const isHere = hostname === '127.0.0.1' || hostname === 'localhost'
-  return isHere && (method === 'GET' || own)
+  const origin = headers.get('origin')
+  const isForeign = site
+    ? site !== 'same-origin' && site !== 'none'
+    : origin !== null && URL.parse(origin)?.host !== own.host
+  return isForeign && method !== 'GET' ? forbidden('Not from another site.') : undefined
+}
+
+function forbidden(sentence: string): Response {
+  return new Response(`${sentence}\n`, { status: 403 })
 }
 
 /** What is in a file by now, of the very one that was checked. It is closed at the end, and when the reader leaves. */
@@ -158,7 +174,6 @@ function home(): Response {
 /** The status and the sentence of what was thrown. */
 function reasonOf(error: unknown, code: string | number): [status: number, sentence: string] {
   if (error instanceof Refusal) return [error.status, error.message]
-  if (code === 'NOT_FOUND') return [404, 'There is no such page.']
   if (code === 'VALIDATION' || code === 'PARSE') return [400, 'That was not understood.']
   return [500, 'Something went wrong here; the server has logged it.']
 }

@@ -531,6 +531,9 @@ test('SIGTERM in mid-answer: the page is told, and the process ends', async () =
   await ask(page, 'What is it?')
   drip.give('half')
   await until(async () => (await answer(page)).includes('half'))
+  // That may have come with the page; this shows that it is live.
+  drip.give(' of it')
+  await until(async () => (await answer(page)).includes('half of it'))
   child.kill('SIGTERM')
   await until(async () => (await error(page)).includes('The server was stopped'))
   expect(await child.exited).toBe(0)

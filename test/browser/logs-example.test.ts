@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { closeBrowser, newPage, until } from '../support/browser'
+import { expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 
@@ -26,7 +27,7 @@ afterEach(async () => {
 afterAll(closeBrowser)
 
 /** The example, with a folder that it may read and a file beside it that it may not. */
-async function start() {
+async function start(env: Record<string, string> = {}) {
   const root = await mkdtemp(join(tmpdir(), 'logs-'))
   folders.push(root)
   const folder = join(root, 'logs')
@@ -42,6 +43,7 @@ async function start() {
       TMPDIR: kept,
       LINES_COUNT: '200000',
       LINES_SECONDS: '200',
+      ...env,
     },
     stdout: 'pipe',
     stderr: 'pipe',
@@ -236,6 +238,19 @@ test('D-22 what is outside of the folders is refused with 403, and said in the p
   await openFile(plain.page, '/etc/passwd')
   expect(await plain.page.textContent('#notice')).toContain('is outside of the folders')
   expect(await plain.page.locator('.panel').count()).toBe(shown)
+})
+
+test('a host that is none of this machine, and another site, get nothing; a host that is named does', async () => {
+  const { url } = await start({ HOSTS: 'jobs.example,other.example' })
+  await expectOwn(
+    url,
+    ['/', '/style.css', '/nowhere', '/stream'],
+    ['/files', '/programs', '/logs/x/close', '/nowhere'],
+  )
+  const missing = await fetch(`${url}/nowhere`, { headers: { accept: 'text/html' } })
+  expect(missing.status).toBe(404)
+  expect(await missing.text()).toContain('There is no such page.')
+  expect(missing.headers.get('content-security-policy')).toContain("default-src 'none'")
 })
 
 test('D-22 a download is of the very file that was checked, which is closed when its reader leaves', async () => {

@@ -118,7 +118,13 @@ function fromEnd(page: Page): Promise<number> {
 /** Scrolls as a wheel does. */
 async function scrollBy(page: Page, pixels: number): Promise<void> {
   await page.hover('.hw-log')
-  await page.mouse.wheel(0, pixels)
+  const top = () => page.$eval('.hw-log', (box) => box.scrollTop)
+  const before = await top()
+  // A busy Chromium drops a wheel that turns before it knows what can be scrolled.
+  for (let turns = 0; turns < 3 && (await top()) === before; turns++) {
+    await page.mouse.wheel(0, pixels)
+    await until(async () => (await top()) !== before, { timeout: 500 }).catch(() => {})
+  }
 }
 
 /** The number of the first row in sight, and how far below the top of the box it is. */

@@ -197,7 +197,9 @@ describe('bun --hot', () => {
     isOver = true
     client.cut()
     await following
-    const numbers = received.map(({ data }) => Number(data))
+    // Who comes for the first time is given what is there as a snapshot, which has no number; nobody who comes back is.
+    const events = received[0]?.id === '' ? received.slice(1) : received
+    const numbers = events.map(({ data }) => Number(data))
     const [first = 0] = numbers
     expect(numbers).toEqual(numbers.map((_, i) => first + i))
     // Only its own lines: nothing failed on the way.

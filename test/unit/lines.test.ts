@@ -2,12 +2,15 @@
  * Lines of a live log: what a terminal's colours become, what is removed, the levels, and how lines are joined.
  */
 import { afterEach, describe, expect, spyOn, test } from 'bun:test'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { Hub, type LogLines, logLines } from 'headwater'
 import { ansi } from '../../src/ansi'
 import { levelOf } from '../../src/level'
 import type { LogEvent } from '../../src/log'
 import { unescapeText } from '../../src/text-wire'
+import { lateLog } from '../support/late-log'
 import { settled } from '../support/serve'
 
 const hubs: Hub[] = []
@@ -440,6 +443,48 @@ describe('lines', () => {
         { n: 2, text: 'b' },
       ]),
     ).toBe(html)
+    log.push(['WARN c', '\x1b[32m  d', '  e'])
+    const later = (await log.read()).html
+    const before = [{ text: 'WARN c' }, { text: '\x1b[32m  d' }]
+    expect(later).toEndWith(log.rows([{ n: 5, text: '  e' }], before))
+    expect(log.rows([{ n: 5, text: '  e' }], before)).toMatch(/data-level="warn".*hw-fg-green/)
+  })
+
+  test('D-22 asked for twice it is the same log, while somebody holds it', () => {
+    const { hub } = newHub()
+    const log = logLines(hub, 'log:1')
+    expect(logLines(hub, 'log:1', { max: 5 })).toBe(log)
+    expect(logLines(newHub().hub, 'log:1')).not.toBe(log)
+  })
+
+  test('D-22 a run after a restart goes on with the next number, also of a log that answers later', async () => {
+    const database = join(tmpdir(), `lines-${crypto.randomUUID()}.db`)
+    for (const [run, from] of [1, 4, 7].entries()) {
+      const hub = new Hub({ database, onError: (error) => expect.unreachable(`${error}`) })
+      const log = logLines(hub, 'log:1')
+      expect(log.next).toBe(from)
+      // Only quotes of a row are no text.
+      log.push([`a${run} data-n="99"`, 'b', 'c'])
+      await log.flush()
+      await Bun.sleep(run === 1 ? 200 : 0)
+      expect(rowsOf((await log.read()).html)).toHaveLength(from + 2)
+      hub.close()
+    }
+    const kept = new Hub({ database })
+    const late = new Hub({ log: lateLog(kept.log, { delay: () => 20 }) })
+    const log = logLines(late, 'log:1')
+    log.push('x')
+    log.push(['y', { text: 'z', n: 20 }, 'end'])
+    const { html } = await log.read()
+    expect(
+      rowsOf(html)
+        .map(({ n }) => n)
+        .slice(-5),
+    ).toEqual([9, 10, 11, 20, 21])
+    expect(html).toEndWith('<span class="hw-line">end</span></li>')
+    expect(log.next).toBe(22)
+    late.close()
+    kept.close()
   })
 
   test('D-22 what is no number of lines, no time or no log is refused', () => {
