@@ -2,6 +2,7 @@
 import type { Children } from '@kitajs/html'
 import type { LogLines } from '../src/lines'
 import { connectAttributes, slotAttributes } from '../src/slot'
+import { idSelector } from '../src/swap'
 import { classes, type ElementAttributes, isContent, Tag } from './tag'
 
 /** What is written in {@link LiveLog}. */
@@ -152,7 +153,7 @@ function Earlier({ id, address, label }: { id: string; address: string; label: s
         action={address}
         hx-get={address}
         hx-trigger="intersect, submit"
-        hx-target={`#${id}-earlier`}
+        hx-target={idSelector(`${id}-earlier`)}
         hx-swap="afterbegin"
         hx-sync="this:drop"
         {...{ 'hx-status:4xx': 'swap:none', 'hx-status:5xx': 'swap:none' }}

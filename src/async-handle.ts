@@ -90,8 +90,10 @@ export class AsyncValueHandle<Value> {
     load.abort.signal.addEventListener('abort', () => stopped.resolve(undefined))
     this.#current = load
     this.#own.add(load.name)
-    const forget = this.hub.onStop(this.topic, () => {
-      if (load === this.#current && load.isHeard) this.#stop('cancelled')
+    const forget = this.hub.onStop(this.topic, (seq) => {
+      if (load !== this.#current) return
+      if (seq === undefined) this.#stop('superseded')
+      else if (load.isHeard) this.#stop('cancelled')
     })
     load.outcome = outsidePages(() => this.#go(load)).finally(forget)
     return load

@@ -5,6 +5,8 @@ import type { Compacted } from './log/contract'
 export interface Compactable {
   /** Gives what takes the place of its pieces; nothing where there is nothing to gain. */
   compacted(): Promise<Compacted | undefined>
+  /** Told that it was done. */
+  wasCompacted(): void
 }
 
 /** How long it may wait, and how long others have their turn in between, in milliseconds. */
@@ -36,16 +38,22 @@ export class Compactions {
   }
 
   async #next(): Promise<void> {
-    const made: Compacted[] = []
+    const made = new Map<Compactable, Compacted>()
     const until = performance.now() + turn
     for (const text of this.#due) {
       if (this.#hub.isClosed) return
       this.#due.delete(text)
       const one = await this.#orReport(() => text.compacted())
-      if (one) made.push(one)
-      if (made.length === portion || performance.now() > until) break
+      if (one) made.set(text, one)
+      if (made.size === portion || performance.now() > until) break
     }
-    if (made.length > 0) await this.#orReport(async () => this.#hub.log.compact(made))
+    // One that failed is tried again when the text has grown.
+    if (made.size > 0) {
+      await this.#orReport(async () => {
+        await this.#hub.log.compact([...made.values()])
+        for (const text of made.keys()) text.wasCompacted()
+      })
+    }
     this.#timer = undefined
     if (this.#due.size > 0) this.#wait(pause)
   }

@@ -9,7 +9,7 @@ export interface Change {
    * contains escaped text only.
    */
   open?: Html | undefined
-  /** User text to be added to the open block's `hw-grows`, once it stands as `open` says. */
+  /** User text to be added to the `hw-grows` of the open block that is there; not beside `open`. */
   grow?: string | undefined
 }
 

@@ -80,7 +80,7 @@ export class Hub {
   #declarations = new Declarations()
   #connections: Connections
   /** What stops the sources that are piped to a topic at this process. */
-  #piped = new Map<Topic, Set<() => void>>()
+  #piped = new Map<Topic, Set<(seq?: number) => void>>()
   #revocation: Revocation
   #ownsLog: boolean
   #unfollow: () => void
@@ -165,9 +165,9 @@ export class Hub {
       this.#replay.forget(events, missed)
       this.#delivery.dispatch(events, missed)
       this.#trim.count(events)
-      for (const { form, kind, topic } of events) {
+      for (const { form, kind, topic, seq } of events) {
         if (topic === revocations) this.#connections.enforce()
-        if (form === 'stop') for (const stop of this.#piped.get(topic) ?? []) stop()
+        if (form === 'stop') for (const stop of this.#piped.get(topic) ?? []) stop(seq)
         else if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
@@ -380,8 +380,12 @@ export class Hub {
     await this.append({ topic: asTopic(topic), kind: 'signal', form: 'stop', key: null }, '')
   }
 
-  /** @internal Has something stopped with {@link stop}, until the function that it gives is called. */
-  onStop(topic: Topic, stop: () => void): () => void {
+  /**
+   * @internal Has something stopped with {@link stop}, until the function that it gives is called.
+   *
+   * @param stop is given the number of that in the log; none when the hub closes
+   */
+  onStop(topic: Topic, stop: (seq?: number) => void): () => void {
     const stops = this.#piped.get(topic) ?? new Set()
     this.#piped.set(topic, stops.add(stop))
     return () => {

@@ -32,13 +32,13 @@ export { type Items, Queue, type Source, type SourceContext } from './source'
 export type { ElementOptions, ManagerOptions, RenderContext, StreamOptions } from './stream'
 export { idSelector, type Patch, swap } from './swap'
 export {
-  type Piped,
   type PipeOptions,
   type TextContent,
   type TextOptions,
   TextStream,
   textStream,
 } from './text'
+export type { Piped } from './text-pipe'
 export type { TextSource } from './text-source'
 export type { TextMode, TextState } from './text-wire'
 export { topic } from './topic'

@@ -11,6 +11,7 @@ import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import { type Level, levelOf } from './level'
 import type { LogEvent } from './log'
+import { everything } from './log/contract'
 import { perHub } from './per-hub'
 import { linesPiece, shown } from './text-wire'
 import { TextWriter } from './text-writer'
@@ -41,7 +42,7 @@ export interface LogLinesOptions {
 }
 
 /** Characters of HTML in one event. */
-const most = 64 * 1_024
+const longest = 64 * 1_024
 
 /** A log to which lines are added. */
 export class LogLines {
@@ -155,7 +156,7 @@ export class LogLines {
       this.#early = undefined
       this.#addAll(early)
     }
-    const kept = this.hub.isClosed ? [] : this.hub.log.last(this.topic, 1)
+    const kept = this.hub.isClosed ? [] : this.hub.log.last(this.topic, everything)
     if (!(kept instanceof Promise)) return go(kept)
     this.#early = []
     this.#begun = kept.then(go, (error) => {
@@ -185,7 +186,9 @@ export class LogLines {
     const write = (html: Html) => this.#writer.write(linesPiece(this.topic, html, this.max))
     const before = this.#written
     // The writer reports it, and who waits hears of it.
-    this.#written = Promise.all(chunks(rows).map(write)).then(
+    this.#written = Promise.all(
+      chunks(rows, Math.min(longest, this.hub.limits.event)).map(write),
+    ).then(
       () => before,
       (error) => ({ error }),
     )
@@ -202,7 +205,7 @@ const mark = ' data-n="'
 
 /** The number of the newest line of the rows that are kept; 0 if there is none. */
 function newestOf(kept: readonly LogEvent[]): number {
-  const { data = '' } = kept.at(-1) ?? {}
+  const { data = '' } = kept.findLast(({ form }) => form === 'text') ?? {}
   // What a line says has no quotes of its own.
   const at = data.lastIndexOf(mark)
   return at < 0 ? 0 : Number.parseInt(data.slice(at + mark.length), 10)
@@ -254,8 +257,8 @@ class Look {
   }
 }
 
-/** In pieces that are events of a bearable size, none without a row. */
-function chunks(rows: readonly Html[]): Html[] {
+/** In pieces of so many characters at the most, none without a row. */
+function chunks(rows: readonly Html[], most: number): Html[] {
   const joined: Html[] = []
   let last = ''
   for (const row of rows) {

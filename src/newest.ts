@@ -48,7 +48,8 @@ async function publish(hub: Hub, topic: Topic, make: Make): Promise<EventId | un
   // No topic begins like that, and a source's lease has the name of its topic.
   const lease = `hw:newest:${topic}`
   const until = performance.now() + patience
-  while (!(await hub.registry.take(lease))) {
+  // A hub that is closed takes nothing any more.
+  while (!hub.isClosed && !(await hub.registry.take(lease))) {
     if (performance.now() > until) throw new Error(`Another process held "${topic}" for too long`)
     await rest()
   }

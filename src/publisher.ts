@@ -230,14 +230,14 @@ export class Publisher {
     const { topic, kind, form, key, audience } = to
     const patch = rendered instanceof Patch
     const data = patch ? rendered.html : rendered
-    const fault = this.#faultOf(topic, kind, patch, key, data)
+    const fault = this.#faultOf(to, patch, data)
     if (fault) throw fault
     const entry: Entry = { topic, kind, form: patch ? 'patch' : form, key, data, at: Date.now() }
     if (audience !== undefined) entry.audience = audience
     return entry
   }
 
-  #faultOf(topic: Topic, kind: Kind, patch: boolean, key: string | null, data: unknown) {
+  #faultOf({ topic, kind, form, key }: Destination, patch: boolean, data: unknown) {
     if (typeof data !== 'string') {
       return new TypeError(
         `Expected HTML for "${topic}", got ${data === null ? data : typeof data}`,
@@ -248,6 +248,8 @@ export class Publisher {
         `Expected a key with the patch for "${topic}": of kind state, only the newest of its key is kept`,
       )
     }
+    // Of a text its writer sees to the length, and what a format makes of little may be much.
+    if (form === 'text') return undefined
     const { event } = this.#limits
     // A character is at most three bytes in UTF-8, so most contents need not be measured.
     if (data.length * 3 > event && Buffer.byteLength(data) > event) {

@@ -115,7 +115,7 @@ export function shown({ html, open }: Pick<Whole, 'html' | 'open'>): Html {
   return open ? html + blockOf(open.name, open.html) : html
 }
 
-/** What the pieces of a text come to, in their order. Other HTML that was published to its topic stands where it came. */
+/** What the pieces of a text come to, in their order. */
 export function wholeOf(pieces: readonly Pick<LogEvent, 'data' | 'form'>[]): Whole {
   const whole: Whole = { html: '', state: 'idle', status: '' }
   let limit = Number.POSITIVE_INFINITY

@@ -1,11 +1,12 @@
 import { type Compactable, Compactions } from './compactions'
 import type { Html } from './html'
 import type { Hub } from './hub'
+import type { LogEvent } from './log'
 import { type Compacted, everything } from './log/contract'
 import { perHub } from './per-hub'
 import { shown, type Whole, wholeOf, wholePiece } from './text-wire'
 import type { Topic } from './topic'
-import { type EventId, eventId } from './wire'
+import { type EventId, eventId, seqOf } from './wire'
 
 /** So many pieces are replaced by one when they are as long as what they are added to, divided by eight; these in any case. */
 const some = 256
@@ -38,9 +39,11 @@ export class TextWriter implements Compactable {
   #pieces = 0
   #length = 0
   #deletions = 0
+  /** Those of them that are about to become one. */
+  #compacting = { pieces: 1, length: 0, deletions: 0 }
   /** Characters of the text when its pieces were replaced. */
   #base = 0
-  /** Characters of the text; not known at first, and when a piece was not kept. */
+  /** Characters of the text; not known before somebody asks, and when a piece was not kept. */
   #size: number | undefined
   #last: Promise<unknown> = Promise.resolve()
 
@@ -66,8 +69,10 @@ export class TextWriter implements Compactable {
     )
   }
 
-  /** Appends a piece; resolves when it is kept. A failure is reported, whether anybody waits for it or not. */
-  write(piece: Html, options: WriteOptions = {}): Promise<void> {
+  /**
+   * Appends a piece; resolves with its number when it is kept. A failure is reported, whether anybody waits for it or not.
+   */
+  write(piece: Html, options: WriteOptions = {}): Promise<number> {
     const written = this.#write(piece, options)
     this.#last = written.catch(() => {})
     return written
@@ -93,35 +98,68 @@ export class TextWriter implements Compactable {
     if (!newest || pieces.length === 1) return undefined
     const whole = wholeOf(pieces)
     const data = wholePiece(this.#topic, whole)
-    this.#pieces = 1
-    this.#length = this.#deletions = 0
+    this.#compacting = { pieces: this.#pieces, length: this.#length, deletions: this.#deletions }
     this.#base = data.length
-    this.#size = shown(whole).length
+    // Deletions make it shorter.
+    if (this.#size !== undefined) this.#size = Math.min(this.#size, shown(whole).length)
     return { topic: this.#topic, upTo: newest.seq, data }
   }
 
-  async #write(piece: Html, { size = 0, isAll, isDelete, isLast }: WriteOptions): Promise<void> {
-    this.#size = (isAll ? 0 : this.#sizeNow()) + size
+  /** They have become one; what was written meanwhile has not. */
+  wasCompacted(): void {
+    const { pieces, length, deletions } = this.#compacting
+    this.#pieces -= pieces - 1
+    this.#length -= length
+    this.#deletions -= deletions
+  }
+
+  async #write(piece: Html, { size = 0, isAll, isDelete, isLast }: WriteOptions): Promise<number> {
+    if (isAll) this.#size = size
+    else if (this.#size !== undefined) this.#size += size
     this.#pieces++
     this.#length += piece.length
     if (isDelete) this.#deletions++
     const entry = { topic: this.#topic, kind: 'log', form: 'text', key: null } as const
+    let id: EventId | undefined
     try {
-      await this.#hub.append(entry, piece)
+      id = await this.#hub.append(entry, piece)
     } catch (error) {
       this.#size = undefined
-      if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
+      this.#report(error)
       throw error
     }
     if (isLast || this.#isDue()) compactionsOf(this.#hub).add(this)
+    return seqOf(id, this.#hub.log.epoch) as number
   }
 
-  /** What is kept already may be of a process before this one; of a log that answers later it is not asked. */
+  /** What is kept already may be of a process before this one; of a log that answers later it counts when that has. */
   #sizeNow(): number {
-    if (this.#size !== undefined) return this.#size
-    const pieces = this.#hub.isClosed ? [] : this.#hub.log.last(this.#topic, everything)
-    this.#size = pieces instanceof Promise ? 0 : shown(wholeOf(pieces)).length
+    if (this.#size === undefined) {
+      this.#size = 0
+      this.#learn()
+    }
     return this.#size
+  }
+
+  #learn(): void {
+    const { log } = this.#hub
+    if (this.#hub.isClosed) return
+    const head = log.head()
+    const count = (pieces: LogEvent[]) => {
+      const before = pieces.filter(({ seq }) => seq <= head)
+      if (this.#size !== undefined) this.#size += shown(wholeOf(before)).length
+    }
+    try {
+      const pieces = log.last(this.#topic, everything)
+      if (pieces instanceof Promise) pieces.then(count).catch((error) => this.#report(error))
+      else count(pieces)
+    } catch (error) {
+      this.#report(error)
+    }
+  }
+
+  #report(error: unknown): void {
+    if (!this.#hub.isClosed) this.#hub.report(error, this.#topic)
   }
 
   #isDue(): boolean {

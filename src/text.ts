@@ -10,8 +10,9 @@ import { Handles } from './handles'
 import type { Html } from './html'
 import type { Hub } from './hub'
 import { perHub } from './per-hub'
+import { Pipe, type Piped } from './text-pipe'
 import { type Queued, TextQueue } from './text-queue'
-import { readUntil, type TextSource } from './text-source'
+import type { TextSource } from './text-source'
 import {
   changePiece,
   closePiece,
@@ -54,15 +55,6 @@ export interface PipeOptions {
   replace?: boolean | undefined
 }
 
-/** How piping went. */
-export interface Piped {
-  /** All that came. */
-  text: string
-  outcome: 'done' | 'stopped' | 'failed'
-  /** Of a source that failed. */
-  error?: unknown
-}
-
 /** A text as it stands. */
 export interface TextContent {
   html: Html
@@ -79,7 +71,7 @@ const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
 const textsOf = perHub(() => new Handles<TextStream>())
 /** Those that are active: they stay though nobody holds them. */
-const busy = new Set<TextStream>()
+const activeOf = perHub(() => new Set<TextStream>())
 
 /**
  * The text of a topic: the same object in this process for as long as somebody holds it or it is active. Say the same
@@ -121,8 +113,8 @@ export class TextStream {
   #state: TextState | undefined
   #queue = new TextQueue()
   #run: Run | undefined
-  /** Stops what is piped to it here. */
-  #stopPiped: (() => void) | undefined
+  /** What is piped to it here, or was last. */
+  #pipe: Pipe | undefined
   /** What was not kept since it was begun. */
   #fault: { error: unknown } | undefined
 
@@ -162,9 +154,7 @@ export class TextStream {
 
   /** Begins: it is marked as active, and an error goes. What it shows stays. */
   start(): Promise<void> {
-    this.flush()
-    this.#fault = undefined
-    return this.#write(this.#activate())
+    return kept(this.#start())
   }
 
   /**
@@ -186,7 +176,11 @@ export class TextStream {
     if (!this.#queue.isEmpty) this.#window.open()
   }
 
-  /** Adds trusted HTML at one end. Close its tags: who comes later is given all of the text as one. */
+  /**
+   * Adds trusted HTML at one end. Close its tags: who comes later is given all of the text as one.
+   *
+   * @throws RangeError as {@link text} does.
+   */
   insert(
     html: Html,
     { at = 'append' }: { at?: 'append' | 'prepend' | undefined } = {},
@@ -196,18 +190,24 @@ export class TextStream {
     }
     const piece = insertPiece(this.topic, trusted(html), at)
     this.#settle()
-    return this.#write(piece, { size: html.length })
+    return this.#ifFits(html, false, () => this.#write(piece, { size: html.length }))
   }
 
-  /** Puts trusted HTML in the place of everything. An error goes. */
+  /**
+   * Puts trusted HTML in the place of everything. An error goes.
+   *
+   * @throws RangeError for HTML that is longer than an event may be; then all stays.
+   */
   replace(html: Html): Promise<void> {
     const piece = replacePiece(this.topic, trusted(html))
-    this.#drop()
-    if (this.#state === 'failed' || this.#state === undefined) {
-      this.#state = 'idle'
-      this.#tell(statePiece(this.topic, 'idle'))
-    }
-    return this.#write(piece, { size: html.length, isAll: true })
+    this.#settle()
+    return this.#ifFits(html, true, () => {
+      if (this.#state === 'failed' || this.#state === undefined) {
+        this.#state = 'idle'
+        this.#tell(statePiece(this.topic, 'idle'))
+      }
+      return this.#write(piece, { size: html.length, isAll: true })
+    })
   }
 
   /**
@@ -223,7 +223,7 @@ export class TextStream {
       )
     }
     this.#settle()
-    return this.#write(deletePiece(this.topic, selector), { isDelete: true })
+    return kept(this.#write(deletePiece(this.topic, selector), { isDelete: true }))
   }
 
   /** Says that it failed, beside what it shows, until it is begun again. */
@@ -246,52 +246,30 @@ export class TextStream {
    * fails, or gives too much, is not thrown: viewers are told, and so is the caller. What was piped to it before in this
    * process is stopped.
    *
-   * @throws what the log throws that does not keep it
+   * @throws what the log throws that does not keep that it failed
    * @example await answer.pipe((signal) => model.stream(question, { signal }))
    */
-  async pipe(source: TextSource, { signal, replace = false }: PipeOptions = {}): Promise<Piped> {
-    this.#stopPiped?.()
-    const own = new AbortController()
-    let stopped: Promise<void> | undefined
-    // At once, for a hub that closes waits for nothing.
-    const stop = () => {
-      stopped ??= this.#stand('stopped')
-      own.abort()
-    }
-    this.#stopPiped = stop
-    const release = this.hub.onStop(this.topic, stop)
-    signal?.addEventListener('abort', stop)
-    if (signal?.aborted) stop()
-    let text = ''
-    try {
-      if (replace && !stopped) this.text('', { mode: 'replace' })
-      if (!stopped) await this.start()
-      let from = performance.now()
-      for await (const chunk of readUntil(own.signal, source)) {
-        if (stopped) break
-        text += chunk
-        this.text(chunk)
-        // A source that is never waited for lets nobody else have a turn.
-        if (performance.now() - from < turn) continue
-        await new Promise(setImmediate)
-        from = performance.now()
-      }
-      release()
-      await (stopped ?? this.done())
-      return { text, outcome: stopped ? 'stopped' : 'done' }
-    } catch (error) {
-      if (stopped || this.hub.isClosed) return { text, outcome: 'stopped' }
-      if (!this.#describe) this.hub.report(error, this.topic)
-      await this.#stand(
-        'failed',
-        this.#wordsOf(error, () => 'It broke off.'),
-      )
-      return { text, outcome: 'failed', error }
-    } finally {
-      if (this.#stopPiped === stop) this.#stopPiped = undefined
-      release()
-      signal?.removeEventListener('abort', stop)
-    }
+  pipe(source: TextSource, { signal, replace = false }: PipeOptions = {}): Promise<Piped> {
+    this.#pipe?.stop()
+    this.#pipe = new Pipe({
+      hub: this.hub,
+      topic: this.topic,
+      begin: () => {
+        if (replace) this.text('', { mode: 'replace' })
+        return this.#start()
+      },
+      add: (text) => this.text(text),
+      stop: () => this.#stand('stopped'),
+      fail: (error, isNews) => {
+        if (isNews && !this.#describe) this.hub.report(error, this.topic)
+        return this.#stand(
+          'failed',
+          this.#wordsOf(error, () => 'It broke off.'),
+        )
+      },
+      done: () => this.done(),
+    })
+    return this.#pipe.run(source, signal)
   }
 
   /** Stops what is piped to it, at whichever process that runs. */
@@ -339,6 +317,15 @@ export class TextStream {
     })
   }
 
+  #ifFits(html: Html, isAll: boolean, write: () => Promise<number>): Promise<void> {
+    try {
+      this.#writer.mayTake(html.length, isAll)
+    } catch (error) {
+      return quiet(Promise.reject(error))
+    }
+    return kept(write())
+  }
+
   /** A format that fails is thrown by what says how the text stands next, and costs other texts nothing. */
   #format(work: () => void): void {
     try {
@@ -359,22 +346,22 @@ export class TextStream {
     this.#format(() => this.#tell(closePiece(this.topic, blocks.end(), name)))
   }
 
-  /** Forgets what would be replaced. */
-  #drop(): void {
-    this.#queue.clear()
-    this.#run = undefined
+  #start(): Promise<number> {
+    this.flush()
+    this.#fault = undefined
+    return this.#write(this.#activate())
   }
 
   #activate(): Html {
     this.#state = 'active'
-    busy.add(this)
+    activeOf(this.hub).add(this)
     return statePiece(this.topic, 'active')
   }
 
   #stand(state: TextState, error?: string): Promise<void> {
     this.#settle()
     this.#state = state
-    busy.delete(this)
+    activeOf(this.hub).delete(this)
     const written = this.#write(statePiece(this.topic, state, error), { isLast: true })
     return quiet(
       written.then(() => {
@@ -411,7 +398,8 @@ export class TextStream {
     })
   }
 
-  #write(piece: Html, options?: WriteOptions): Promise<void> {
+  /** Resolves with its number in the log. */
+  #write(piece: Html, options?: WriteOptions): Promise<number> {
     const written = this.#writer.write(piece, options)
     written.catch(() => {
       // Whatever it was, viewers may not have been told.
@@ -427,8 +415,6 @@ const simple = new RegExp(`^(?!\\s*(?:,|$))${compound}(?:\\s*,\\s*(?=[^\\s,])${c
 
 /** Of a message, in characters. */
 const longestError = 1_000
-/** For how long a source may be read in one turn, in milliseconds. */
-const turn = 8
 
 /** Names an open block, so that one that was left by a writer who died is not taken for it. */
 function runName(): string {
@@ -439,6 +425,11 @@ function runName(): string {
 function quiet<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {})
   return promise
+}
+
+/** Says only that it was kept. */
+function kept(written: Promise<unknown>): Promise<void> {
+  return quiet(written.then(() => {}))
 }
 
 function checkMode(mode: unknown): void {

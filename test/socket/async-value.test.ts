@@ -394,6 +394,21 @@ describe('an async value', () => {
     expect(await load).toBe('superseded')
     expect(site.errors).toEqual([])
   })
+
+  test('D-23 a hub that closes is not waited for, also when it was shown that it loads', async () => {
+    for (const log of [undefined, memoryLog()]) {
+      const site = serve(log && { log })
+      const told = declareTold(site.hub)
+      const load = told.value.load()
+      await settled(async () => (await site.hub.log.last(told.value.topic, 1)).length === 1)
+      await Bun.sleep(20)
+      const from = performance.now()
+      site.hub.close()
+      expect(await load).toBe('superseded')
+      expect(performance.now() - from).toBeLessThan(1_000)
+      expect(site.errors).toEqual([])
+    }
+  })
 })
 
 describe('an async value of several processes', () => {

@@ -1,11 +1,13 @@
 /**
  * Streamed text over real sockets: what is piped to a topic, and what its readers get of it, whenever they come.
  */
-import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test'
+import { afterEach, describe, expect, setDefaultTimeout, spyOn, test } from 'bun:test'
 import { Hub, MultiStreamManager, swap, type TextStream, textStream } from 'headwater'
 import { memoryLog } from 'headwater/log'
-import { unescapeText } from '../../src/text-wire'
+import { markdown, renderMarkdown } from 'headwater/markdown'
+import { shown as shownOf, unescapeText, wholeOf } from '../../src/text-wire'
 import { type Client, connect, EventStream } from '../support/client'
+import { lateLog } from '../support/late-log'
 import { cleanUp, type Site, serve, settled, temporary } from '../support/serve'
 
 setDefaultTimeout(30_000)
@@ -594,7 +596,9 @@ describe('what goes wrong', () => {
     await expect(text.replace('x'.repeat(20_001))).rejects.toThrow(RangeError)
     text.text('too')
     await text.done().catch(() => {})
-    expect((await stands(client, 'done')).text).toContain('too')
+    expect((await stands(client, 'done')).text).toBe('kept too')
+    await expect(text.insert('x'.repeat(20_001))).rejects.toThrow(RangeError)
+    expect((await text.read()).html).toBe('kept too')
     // It is the text that counts, not what was written of it.
     for (let n = 0; n < 10; n++) {
       text.text('y'.repeat(15_000), { mode: 'replace' })
@@ -884,5 +888,123 @@ describe('misuse', () => {
     await text.done()
     await client.until(() => shown(client).state === 'done')
     expect(client.events.map(({ name }) => name)).toEqual([topic, topic, 'job:1:state', topic])
+  })
+})
+
+describe('what a review found', () => {
+  test('D-10 what stops a source after its end changes nothing, not even in a log that takes its time', async () => {
+    const on = serve({ log: lateLog(memoryLog(), { delay: () => 20 }) })
+    const stop = new AbortController()
+    async function* source() {
+      yield 'all '
+      yield 'of it'
+      setTimeout(() => stop.abort(), 5)
+    }
+    const text = texts(on)
+    expect(await text.pipe(source(), { signal: stop.signal })).toEqual({
+      text: 'all of it',
+      outcome: 'done',
+    })
+    expect((await text.read()).state).toBe('done')
+  })
+
+  test('D-10 a stop that nobody waited for is of what was piped before, and not of what is piped next', async () => {
+    const on = serve()
+    const text = texts(on)
+    const first = text.pipe(slowly(tokens(1_000), 5))
+    await settled(async () => (await text.read()).html !== '')
+    text.stop()
+    const second = text.pipe(slowly(['a', 'b', 'c'], 30), { replace: true })
+    expect((await first).outcome).toBe('stopped')
+    expect(await second).toEqual({ text: 'abc', outcome: 'done' })
+    expect((await text.read()).html).toBe('abc')
+    const third = text.pipe(slowly(tokens(1_000), 5))
+    text.stop()
+    expect((await third).outcome).toBe('stopped')
+  })
+
+  test('D-09 a text that may be has a format that may be longer: nothing of it is lost, live or late', async () => {
+    const on = serve({ limits: { event: 20_000 } })
+    const client = await reader(on)
+    const text = textStream(on.hub, topic, { format: markdown })
+    const source = `- www.example.com/a\n`.repeat(900)
+    expect((await text.pipe(slowly([source]))).outcome).toBe('done')
+    const { html } = await text.read()
+    expect(html.length).toBeGreaterThan(60_000)
+    expect(html).toBe(renderMarkdown(source))
+    const seen = ({ events }: Client) =>
+      wholeOf(
+        events.filter(({ name }) => name === topic).map(({ data }) => ({ data, form: 'text' })),
+      )
+    for (const one of [client, await reader(on)]) {
+      await one.until(() => seen(one).state === 'done')
+      expect(shownOf(seen(one))).toBe(html)
+    }
+    expect(on.errors).toEqual([])
+  })
+
+  test('a source that gives too much is told to stop, though it listens to nothing but its signal', async () => {
+    const on = serve({ limits: { event: 10_000 } })
+    let told = false
+    const source = (signal: AbortSignal) => {
+      signal.addEventListener('abort', () => {
+        told = true
+      })
+      return slowly(['x'.repeat(20_000)])
+    }
+    expect((await texts(on).pipe(source)).outcome).toBe('failed')
+    expect(told).toBe(true)
+  })
+
+  test('a text that is active keeps no hub that was closed', async () => {
+    const hubs: WeakRef<Hub>[] = []
+    const leave = async () => {
+      const hub = new Hub({ secret: 'of the tests' })
+      hubs.push(new WeakRef(hub))
+      textStream(hub, topic).text('begun')
+      await Bun.sleep(5)
+      hub.close()
+    }
+    for (let n = 0; n < 10; n++) await leave()
+    await settled(() => {
+      Bun.gc(true)
+      // One may still be held by the stack.
+      return hubs.filter((hub) => hub.deref()).length <= 1
+    })
+  })
+
+  test('a log that can not say what is kept is reported, ends no process, and takes more', async () => {
+    const log = memoryLog()
+    const last = spyOn(log, 'last')
+    for (const [n, fail] of [
+      () => Promise.reject(new Error('away')),
+      () => {
+        throw new Error('away')
+      },
+    ].entries()) {
+      last.mockImplementationOnce(fail)
+      const on = serve({ log })
+      const text = textStream(on.hub, `chat:${n}`)
+      text.text('kept')
+      await text.done()
+      expect(on.errors).toEqual([new Error('away')])
+      expect((await text.read()).html).toBe('kept')
+    }
+  })
+
+  test('what is kept of a run before counts, also in a log that answers later', async () => {
+    const kept = memoryLog()
+    const before = serve({ log: kept, limits: { event: 10_000 } })
+    texts(before).text('x'.repeat(6_000))
+    await texts(before).done()
+    const on = serve({
+      log: lateLog(kept, { delay: () => 20, appends: false }),
+      limits: { event: 10_000 },
+    })
+    const text = texts(on)
+    text.text('y')
+    await Bun.sleep(100)
+    expect(() => text.text('y'.repeat(5_000))).toThrow(RangeError)
+    text.text('y'.repeat(3_000))
   })
 })

@@ -208,6 +208,25 @@ test.each(Object.entries(components))(
   },
 )
 
+test.each(['build-7.a:b_c', '7', '-', 'a--1'])(
+  'D-22 a log of id %p asks for earlier lines in its own place',
+  async (id) => {
+    const log = logLines(hub, topic('log', `of ${id}`), { id })
+    const markup = await (<LiveLog log={log} label="Lines" earlier="/earlier" />)
+    const targets: string[] = []
+    new HTMLRewriter()
+      .on('form', { element: (form) => void targets.push(form.getAttribute('hx-target') ?? '') })
+      .transform(markup)
+    const found: (string | null)[] = []
+    new HTMLRewriter()
+      .on(targets[0] as string, {
+        element: (element) => void found.push(element.getAttribute('id')),
+      })
+      .transform(markup)
+    expect(found).toEqual([`${id}-earlier`])
+  },
+)
+
 test('an attribute that a strict policy blocks is refused', () => {
   const strange = { onclick: 'alert(1)' }
   expect(() => <StatusBadge state="x" {...strange} />).toThrow('other than style and on…')

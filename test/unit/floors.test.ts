@@ -28,7 +28,7 @@ const floors: { name: string; files: string[] }[] = [
   {
     name: '3 streams',
     files: [
-      'src/{manager,action,stream,contents,runs,source,compactions,text,text-queue,text-source,text-writer,collection,room,document}.ts',
+      'src/{manager,action,stream,contents,runs,source,compactions,text,text-pipe,text-queue,text-source,text-writer,collection,room,document}.ts',
       'src/{component,handles,newest,lines,ansi,per-hub}.ts',
       'src/async-*.ts',
       'src/markdown*.ts',

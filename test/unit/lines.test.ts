@@ -5,7 +5,7 @@ import { afterEach, describe, expect, spyOn, test } from 'bun:test'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { Hub, type LogLines, logLines } from 'headwater'
+import { Hub, type LogLines, logLines, swap } from 'headwater'
 import { ansi } from '../../src/ansi'
 import { levelOf } from '../../src/level'
 import type { LogEvent } from '../../src/log'
@@ -450,6 +450,17 @@ describe('lines', () => {
     expect(log.rows([{ n: 5, text: '  e' }], before)).toMatch(/data-level="warn".*hw-fg-green/)
   })
 
+  test('D-22 no event is longer than the hub lets it be, but for a row that is', async () => {
+    const hub = new Hub({ limits: { event: 16_384 } })
+    hubs.push(hub)
+    const log = logLines(hub, 'log:1')
+    const events: LogEvent[] = []
+    hub.log.follow((all) => void events.push(...all), console.error)
+    log.push(Array.from({ length: 500 }, (_, n) => `line ${n} ${'x'.repeat(200)}`))
+    expect(rowsOf((await log.read()).html)).toHaveLength(500)
+    expect(Math.max(...events.map(({ data }) => data.length))).toBeLessThan(17_000)
+  })
+
   test('D-22 asked for twice it is the same log, while somebody holds it', () => {
     const { hub } = newHub()
     const log = logLines(hub, 'log:1')
@@ -467,6 +478,8 @@ describe('lines', () => {
       log.push([`a${run} data-n="99"`, 'b', 'c'])
       await log.flush()
       await Bun.sleep(run === 1 ? 200 : 0)
+      // What is no row of it has no number.
+      await hub.publish('log:1', swap.innerHTML('#total', 'data-n="50"'))
       expect(rowsOf((await log.read()).html)).toHaveLength(from + 2)
       hub.close()
     }
