@@ -9,6 +9,9 @@ const near = 100
 /** Whether the newest was in view before the last change, or has just been asked for from here. */
 let isFollowing = true
 
+/** The field of a question that is being edited, while it has the focus. */
+let edited
+
 document.addEventListener('keydown', (event) => {
   const field = event.target
   if (event.key !== 'Enter' || event.shiftKey || !field.matches?.('[data-enter-sends]')) return
@@ -44,6 +47,10 @@ document.addEventListener(
   true,
 )
 
+document.addEventListener('focusin', ({ target }) => {
+  edited = target.closest('.edit textarea')
+})
+
 // What got no words of the server: it can not be reached, or is not itself.
 for (const name of ['htmx:sendError', 'htmx:responseError', 'htmx:timeout']) {
   document.addEventListener(name, ({ detail: { xhr } }) => {
@@ -58,7 +65,11 @@ if (scroller && thread) {
   scroller.addEventListener('scroll', () => {
     isFollowing = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight <= near
   })
-  new MutationObserver(showNewest).observe(thread, { childList: true })
+  new MutationObserver(() => {
+    showNewest()
+    // The question that it was of has been asked anew, or is gone.
+    if (edited && !edited.isConnected && document.activeElement === document.body) focusField()
+  }).observe(thread, { childList: true })
   showNewest()
 }
 
@@ -67,8 +78,8 @@ function showNewest() {
 }
 
 function focusField() {
-  // It would bring up the keyboard of a screen.
-  if (isTouched()) return
+  // It would bring up the keyboard of a screen; and who writes goes on there.
+  if (isTouched() || document.activeElement?.matches('textarea')) return
   document.querySelector('#text')?.focus({ preventScroll: true })
 }
 

@@ -1,7 +1,7 @@
 /** @jsxImportSource @kitajs/html */
 import { type Hub, idSelector, swap, type TextStream, textStream, topic } from 'headwater'
 import { markdown, renderMarkdown } from 'headwater/markdown'
-import { Gone, Item, Items } from './list'
+import { Gone, Item, Items, PageTitle } from './list'
 import { Answer, AnswerFoot, idOf, Messages, Question } from './message'
 import { AnswerError, type Provider, type Turn } from './provider'
 import type { Conversation, Message, Outcome, Store } from './store'
@@ -201,7 +201,7 @@ export class Chats {
     for (const { stop } of left) stop.abort()
     await Promise.all(left.map(({ over }) => over))
     await this.hub.publish(listTopic, swap.delete(idSelector(`conversation-${id}`)))
-    await this.#tell(id, async () => swap.innerHTML('#chat', await (<Gone />)))
+    await this.#tell(id, gone)
     await this.hub.end(threadTopic(id))
   }
 
@@ -317,13 +317,17 @@ export class Chats {
   async #rename(conversation: Conversation): Promise<void> {
     const { id, title } = conversation
     const named = <span safe>{title}</span>
-    await this.#tell(id, async () => swap.innerHTML('#title', await named))
+    await this.#tell(id, async () =>
+      swap
+        .innerHTML('#title', await named)
+        .outerHTML('head > title', await (<PageTitle title={title} />)),
+    )
     const link = `${idSelector(`conversation-${id}`)} a`
     await this.hub.publish(listTopic, swap.innerHTML(link, await named))
   }
 
   async #whole(id: string) {
-    if (!this.store.conversation(id)) return swap.innerHTML('#chat', await (<Gone />))
+    if (!this.store.conversation(id)) return gone()
     const all = this.store.messages(id)
     const streamOf = (message: Message) => this.streamOf(message)
     return swap.innerHTML('#thread', await (<Messages all={all} streamOf={streamOf} />))
@@ -348,6 +352,13 @@ export class Chats {
     const { onError = console.error } = this.#options
     onError(error)
   }
+}
+
+/** What takes the place of a conversation that has been deleted. */
+async function gone() {
+  return swap
+    .innerHTML('#chat', await (<Gone />))
+    .outerHTML('head > title', await (<PageTitle title="Deleted" />))
 }
 
 /** @throws ChatError 400, 413 */

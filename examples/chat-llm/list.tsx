@@ -29,6 +29,11 @@ export function Item({ id, title, current = false }: Conversation & { current?: 
   )
 }
 
+/** What the tab of a page is called. */
+export function PageTitle({ title }: { title: string }) {
+  return <title safe>{`${title} · Headwater`}</title>
+}
+
 /** What stands in the place of a conversation that has been deleted. */
 export function Gone() {
   return (

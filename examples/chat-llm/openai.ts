@@ -66,7 +66,8 @@ export function openAi({ baseURL, apiKey, model, patience = 60_000 }: OpenAiOpti
             length += text.length
             yield text
           }
-          finish = choice.finish_reason ?? null
+          // Not every endpoint leaves it out while it goes on: some say ''.
+          finish = choice.finish_reason || null
           // Whatever happens to the line from here on, the answer is whole.
           if (finish !== null) break
         }

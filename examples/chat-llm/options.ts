@@ -33,7 +33,7 @@ async function providerOf(env: Environment): Promise<Provider> {
   const apiKey = env.OPENAI_API_KEY?.trim()
   if (!apiKey && !baseURL) return embedded({ pace: number(env, 'CHAT_PACE', 50, 0, 10_000) })
   if (!model) throw new TypeError('Expected OPENAI_MODEL to name a model, got nothing.')
-  if (baseURL && !URL.canParse(baseURL)) {
+  if (baseURL && !/^https?:$/.test(URL.parse(baseURL)?.protocol ?? '')) {
     throw new TypeError('Expected OPENAI_BASE_URL to be a URL such as http://127.0.0.1:8080/v1.')
   }
   // What no header can hold would be quoted by an error.

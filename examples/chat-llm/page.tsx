@@ -2,7 +2,7 @@
 import type { Children } from '@kitajs/html'
 import { Connected, ConnectionStatus, HeadwaterHead } from 'headwater/components'
 import { type Chats, listTopic, threadTopic } from './chats'
-import { Items } from './list'
+import { Items, PageTitle } from './list'
 import { Messages, posts } from './message'
 import type { Conversation } from './store'
 
@@ -150,7 +150,8 @@ function Layout({ chats, current, title, children }: LayoutProps) {
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <HeadwaterHead hub={chats.hub} title={`${title} · Headwater`} />
+        <PageTitle title={title} />
+        <HeadwaterHead hub={chats.hub} />
         <link rel="stylesheet" href="/style.css" />
         <link rel="icon" href="data:," />
         <script src="/chat.js" defer></script>

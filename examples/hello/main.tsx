@@ -27,4 +27,6 @@ const page = () => (
   </html>
 )
 const app = new Elysia().use(html()).use(headwater(hub)).get('/', page)
-app.listen(process.env.PORT ?? 3000, ({ port }) => console.log(`http://localhost:${port}`))
+app.listen({ port: process.env.PORT ?? 3000, reusePort: false }, ({ port }) =>
+  console.log(`http://localhost:${port}`),
+)

@@ -25,6 +25,9 @@ const runner = new Runner({
   onLine: (job, line) => publisher.line(job, line),
 })
 
+// First of all: a process that gets no port may not take up the jobs of the one that has it.
+const server = listenOrExit()
+
 // What the last process stored and could not publish any more; a line's number is its key, so none is doubled.
 for (const job of runner.jobs()) {
   const after = Math.max(await publisher.lastLine(job), job.lastLine - 1000)
@@ -36,12 +39,6 @@ for (const folder of folders) {
   if (!runner.jobs().some((job) => job.folder === folder)) await runner.add(folder)
 }
 
-const server = app({ hub, runner, jobs, logs }).listen({
-  port,
-  hostname: '127.0.0.1',
-  // The app has limits of its own, which say what is wrong.
-  maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-})
 console.log(`http://127.0.0.1:${server.server?.port}`)
 
 let isStopping = false
@@ -60,4 +57,21 @@ async function stop(): Promise<void> {
   hub.close()
   database.close()
   process.exit(0)
+}
+
+function listenOrExit() {
+  try {
+    return app({ hub, runner, jobs, logs }).listen({
+      port,
+      hostname: '127.0.0.1',
+      // The app has limits of its own, which say what is wrong.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      // Elysia would share the port with who has it, and each would get some of the requests.
+      reusePort: false,
+    })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    console.error(`Port ${port} is taken. Stop what listens there, or choose another with --port.`)
+    process.exit(2)
+  }
 }

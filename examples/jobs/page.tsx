@@ -72,14 +72,14 @@ export function Page({ hub, jobs, all, notice, children }: PageProps) {
           </form>
           <UploadForm />
         </header>
-        <div class="news">
+        <section class="news" aria-label="News">
           <p id="summary">
             <Summary jobs={all} />
           </p>
           <p id="notice" role="status">
             {notice !== undefined && <Refused sentence={notice} />}
           </p>
-        </div>
+        </section>
         <main>
           <MultiStreamTable
             id="jobs"

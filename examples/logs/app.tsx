@@ -64,6 +64,7 @@ export function app({ hub, board, folders }: { hub: Hub; board: Board; folders: 
       })
       .get('/', () => page())
       .get('/style.css', () => Bun.file(new URL('./style.css', import.meta.url)))
+      .get('/logs.js', () => Bun.file(new URL('./logs.js', import.meta.url)))
       .post('/files', async ({ body, request }) => opened(request, await board.file(body.file)), {
         body: t.Object({ file: t.String() }),
       })

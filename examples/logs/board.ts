@@ -38,7 +38,12 @@ export interface BoardOptions {
   kept: string
   /** Is told when the state of a log changes. */
   onState: (log: Log) => void
+  /** Is told when somebody has closed a log, before its lines end. */
+  onClose: (log: Log) => Promise<void>
 }
+
+/** The topic of what is closed: patches. */
+export const closedTopic = 'closed'
 
 /** The topic of a log's state. */
 export function stateTopic({ id }: Log) {
@@ -50,7 +55,6 @@ export class Board {
   readonly commands: readonly Command[]
   #options: BoardOptions
   #logs = new Map<string, Log>()
-  #opened = 0
   /** How many are being opened. */
   #opening = 0
 
@@ -78,7 +82,7 @@ export class Board {
       await (await folders.open(asked)).handle.close()
       // By the name that was asked for: a link may come to lead to another file.
       const path = resolve(asked)
-      const of = { id: this.#number(), name: path, path, state: 'following' } as const
+      const of = { id: newId(), name: path, path, state: 'following' } as const
       return this.#begin({ ...of, isProgram: false }, async () => {
         return (await folders.open(path)).handle
       })
@@ -90,7 +94,7 @@ export class Board {
     return this.#open(async () => {
       const command = this.commands.find((one) => one.name === name)
       if (!command) throw new Refusal(404, 'That command is not on the list.')
-      const id = this.#number()
+      const id = newId()
       const path = join(this.#options.kept, `${id}.log`)
       // Never one that is there: two programs would print into it.
       const output = await openFile(path, 'ax', 0o600)
@@ -98,7 +102,12 @@ export class Board {
         const words = command.argv.map((word) => basename(word, '.exe')).join(' ')
         const of = { id, name: words, path, state: 'running', isProgram: true } as const
         const log = await this.#begin(of, () => openFile(path))
-        this.#start(log, command, output.fd)
+        try {
+          this.#start(log, command, output.fd)
+        } catch (error) {
+          await this.#end(log)
+          throw new Refusal(503, `${words} can not be started (${codeOf(error)}).`)
+        }
         return log
       } catch (error) {
         await rm(path, { force: true })
@@ -121,20 +130,28 @@ export class Board {
     return log
   }
 
-  /** Closes a log; its program is ended, and what it has printed goes. */
+  /** Closes a log, if it is open still; its program is ended, and what it has printed goes. */
   async close(id: string): Promise<void> {
-    const log = this.find(id)
+    const log = this.#logs.get(id)
+    if (!log) return
     this.#logs.delete(id)
+    await this.#options.onClose(log)
+    await this.#end(log)
+  }
+
+  /** Ends all; pages go on showing what they have. */
+  async end(): Promise<void> {
+    const { all } = this
+    this.#logs.clear()
+    await Promise.all(all.map((log) => this.#end(log)))
+  }
+
+  async #end(log: Log): Promise<void> {
     log.program?.kill('SIGKILL')
     await log.program?.exited
     await log.tail.close()
     if (log.isProgram) await rm(log.path, { force: true })
     await log.lines.end()
-  }
-
-  /** Closes all. */
-  async closeAll(): Promise<void> {
-    await Promise.all(this.all.map(({ id }) => this.close(id)))
   }
 
   /** Opens one if it may be; those that are being opened count. */
@@ -150,10 +167,6 @@ export class Board {
     } finally {
       this.#opening--
     }
-  }
-
-  #number(): string {
-    return `${++this.#opened}`
   }
 
   async #begin(
@@ -189,4 +202,15 @@ export class Board {
     log.state = state
     this.#options.onState(log)
   }
+}
+
+/** Ten characters of `a-z0-9`, which are not given again: a page of before a restart must not mean another log. */
+function newId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(10))
+  return Array.from(bytes, (byte) => (byte % 36).toString(36)).join('')
+}
+
+function codeOf(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException
+  return code ?? message
 }

@@ -16,17 +16,24 @@ const deepest = 3
 
 /** The folders that may be read, with all that is in them, and nothing else. */
 export class Folders {
-  /** Real paths. */
+  /** Real paths of those that are there. */
   readonly paths: readonly string[]
+  /** Those that are not there, as they were given. */
+  readonly missing: readonly string[]
+  /** Under which a file may be asked for: some may lead through links. */
+  readonly #names: readonly string[]
 
-  private constructor(paths: readonly string[]) {
-    this.paths = paths
+  private constructor(given: readonly { name: string; real: string | undefined }[]) {
+    const found = given.filter(({ real }) => real !== undefined)
+    this.paths = [...new Set(found.map(({ real }) => real as string))]
+    this.missing = given.filter(({ real }) => real === undefined).map(({ name }) => name)
+    this.#names = [...this.paths, ...found.map(({ name }) => resolve(name))]
   }
 
-  /** Those that exist. */
-  static async of(paths: readonly string[]): Promise<Folders> {
-    const found = await Promise.all(paths.map((path) => realpath(path).catch(() => undefined)))
-    return new Folders([...new Set(found.filter((path) => path !== undefined))])
+  /** Those that exist; a file that is one of them is missing, too. */
+  static async of(names: readonly string[]): Promise<Folders> {
+    const given = names.map(async (name) => ({ name, real: await realFolder(name) }))
+    return new Folders(await Promise.all(given))
   }
 
   /**
@@ -65,16 +72,25 @@ export class Folders {
   async #within(asked: string): Promise<string> {
     const outside = new Refusal(403, `${asked} is outside of the folders that may be read.`)
     // First by its name: nobody is to be told what exists elsewhere.
-    if (asked.includes('\0') || !this.#holds(resolve(asked))) throw outside
+    if (asked.includes('\0') || !isWithin(this.#names, resolve(asked))) throw outside
     const path = await realpath(asked).catch((error) => {
       throw reasonOf(error, asked)
     })
-    if (!this.#holds(path)) throw outside
+    if (!isWithin(this.paths, path)) throw outside
     return path
   }
+}
 
-  #holds(path: string): boolean {
-    return this.paths.some((folder) => path.startsWith(folder === sep ? sep : folder + sep))
+function isWithin(folders: readonly string[], path: string): boolean {
+  return folders.some((folder) => path.startsWith(folder === sep ? sep : folder + sep))
+}
+
+async function realFolder(name: string): Promise<string | undefined> {
+  try {
+    const path = await realpath(name)
+    return (await stat(path)).isDirectory() ? path : undefined
+  } catch {
+    return undefined
   }
 }
 

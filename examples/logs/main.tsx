@@ -1,17 +1,20 @@
 /** @jsxImportSource @kitajs/html */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
-import { Hub } from 'headwater'
+import { join } from 'node:path'
+import { Hub, swap } from 'headwater'
 import { app } from './app'
-import { Board, stateTopic } from './board'
+import { Board, closedTopic, stateTopic } from './board'
 import { commands } from './commands'
-import { Folders } from './folders'
-import { StateOf } from './page'
+import { type Options, optionsOf } from './options'
+import { panelOf, StateOf } from './page'
 
-/** Folders whose files may be read, separated as in PATH. */
-const folders = await Folders.of((process.env.FOLDERS ?? '/var/log').split(delimiter))
+const { port, folders } = await optionsOrExit()
+for (const name of folders.missing) console.error(`FOLDERS: ${name} is not there, or no folder.`)
+
 const kept = await mkdtemp(join(tmpdir(), 'headwater-logs-'))
+process.on('exit', () => rmSync(kept, { recursive: true, force: true }))
 
 // What is open ends with this process, and so may its log.
 const hub = new Hub()
@@ -22,20 +25,40 @@ const board = new Board({
   commands: commands(folders.paths[0], join(kept, 'build')),
   kept,
   onState: (log) => void hub.publish(stateTopic(log), <StateOf log={log} />),
+  onClose: async (log) => void (await hub.publish(closedTopic, swap.delete(`#${panelOf(log)}`))),
 })
-const server = app({ hub, board, folders }).listen({
-  hostname: '127.0.0.1',
-  port: process.env.PORT ?? 3000,
-})
+const server = listenOrExit()
 console.log(`http://127.0.0.1:${server.server?.port}`)
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, async () => {
-    await board.closeAll()
+    await board.end()
     await hub.drain({ within: 500 })
     await server.stop(true)
     hub.close()
-    await rm(kept, { recursive: true, force: true })
     process.exit(0)
   })
+}
+
+async function optionsOrExit(): Promise<Options> {
+  try {
+    return await optionsOf(process.env)
+  } catch (error) {
+    return exit(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function listenOrExit() {
+  try {
+    // Elysia would share the port with who has it, and each would get some of the requests.
+    return app({ hub, board, folders }).listen({ port, hostname: '127.0.0.1', reusePort: false })
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    return exit(`Port ${port} is taken. Stop what listens there, or choose another: PORT=3001.`)
+  }
+}
+
+function exit(sentence: string): never {
+  console.error(sentence)
+  process.exit(2)
 }

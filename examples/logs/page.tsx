@@ -1,6 +1,7 @@
 /** @jsxImportSource @kitajs/html */
 import { type Hub, text } from 'headwater'
 import {
+  Connected,
   ConnectionStatus,
   HeadwaterHead,
   LiveLog,
@@ -8,7 +9,7 @@ import {
   type Tone,
   TopicElement,
 } from 'headwater/components'
-import { type Board, type Log, type State, stateTopic } from './board'
+import { type Board, closedTopic, type Log, type State, stateTopic } from './board'
 
 const tones: Record<State, Tone> = {
   following: 'info',
@@ -40,10 +41,11 @@ export function Page({ hub, board, files, notice }: PageProps) {
         <HeadwaterHead hub={hub} logs title="Logs · Headwater" />
         <link rel="stylesheet" href="/style.css" />
         <link rel="icon" href="data:," />
+        <script src="/logs.js" defer></script>
       </head>
       <body>
         <header>
-          <h1>Logs</h1>
+          <h1 tabindex="-1">Logs</h1>
           <ConnectionStatus />
           <form
             method="post"
@@ -80,6 +82,7 @@ export function Page({ hub, board, files, notice }: PageProps) {
           hx-target="#logs"
           hx-swap="afterbegin"
           class="run"
+          aria-label="Programs"
         >
           <span>Run</span>
           {board.commands.map(({ name, label }) => (
@@ -91,17 +94,23 @@ export function Page({ hub, board, files, notice }: PageProps) {
         <p id="notice" role="alert">
           {notice !== undefined && <Refused sentence={notice} />}
         </p>
-        <main>
+        {/* What comes over this connection are patches: of a log that is closed its panel goes from all pages. */}
+        <Connected as="main" to={hub.address([closedTopic])}>
           <div id="logs">
             {board.all.toReversed().map((log) => (
               <Panel log={log} />
             ))}
           </div>
           <p class="none">Nothing is open. Choose a file to follow, or run something.</p>
-        </main>
+        </Connected>
       </body>
     </html>
   )
+}
+
+/** The id of a log's element. */
+export function panelOf({ id }: Pick<Log, 'id'>): string {
+  return `panel-${id}`
 }
 
 /** One log with its state, and what can be done with it. */
@@ -109,9 +118,9 @@ export function Panel({ log }: { log: Log }) {
   const { id, name, isProgram, lines } = log
   const base = `/logs/${id}`
   return (
-    <article id={`panel-${id}`} class="panel">
+    <article id={panelOf(log)} class="panel">
       <header>
-        <h2 safe title={text(name)}>
+        <h2 safe title={text(name)} tabindex="-1">
           {name}
         </h2>
         <TopicElement hub={lines.hub} topic={stateTopic(log)} content={<StateOf log={log} />} />
@@ -123,14 +132,16 @@ export function Panel({ log }: { log: Log }) {
             hx-target="#notice"
             class="stop"
           >
-            <button type="submit">Stop</button>
+            <button type="submit" aria-label={text(`Stop ${name}`)}>
+              Stop
+            </button>
           </form>
         )}
         <form
           method="post"
           action={`${base}/close`}
           hx-post={`${base}/close`}
-          hx-target={`#panel-${id}`}
+          hx-target={`#${panelOf(log)}`}
           hx-swap="outerHTML"
         >
           <button type="submit" aria-label={text(`Close ${name}`)}>

@@ -16,7 +16,7 @@ export const chats: Scene[] = [
     async show({ page, open, shoot }) {
       await open()
       await ask(page, 'Is anybody there?')
-      await page.getByRole('alert').first().waitFor()
+      await page.locator('.hw-text-error').first().waitFor()
       await shoot('')
     },
   },

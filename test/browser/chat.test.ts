@@ -4,9 +4,11 @@
 import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
+import { expectAccessible } from '../support/axe'
 import { closeBrowser, newPage, type PageOptions, type Seen, until } from '../support/browser'
 import {
   closeProviders,
@@ -16,7 +18,7 @@ import {
   startProvider,
   type TestProvider,
 } from '../support/openai'
-import { expectOwn } from '../support/own-site'
+import { endOf, expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 
@@ -189,6 +191,7 @@ test('every fault of the provider is said beside what came, on all pages, and af
     const before = await content(page)
     await other.page.reload()
     expect(await error(other.page)).toBe(await error(page))
+    if (at === 0) await expectAccessible(page)
     expect(await content(other.page)).toBe(before)
     expect(await page.content()).not.toContain(key)
     provider.next(faults[at + 1]?.[0] ?? { tokens: ['All ', 'is well.'] })
@@ -278,6 +281,7 @@ test('a question that is edited is asked anew in all tabs, what came after it is
     expect(await one.textContent('.words')).toBe('first, but <b>better</b>\n\nwith lines')
     expect(await one.textContent('h1')).toBe('first, but <b>better</b>')
     expect(await titles(one)).toEqual(['first, but <b>better</b>'])
+    expect(await one.title()).toBe('first, but <b>better</b> · Headwater')
   }
   expect(await page.evaluate(() => document.activeElement?.id)).toBe('text')
   expectClean(seen)
@@ -304,6 +308,7 @@ test('a deleted conversation leaves all lists, and the page of it says so', asyn
   await page.waitForURL(`${url}/`)
   await until(() => provider.asked[1]?.leftAt)
   await tab.waitForSelector('text=This conversation has been deleted.')
+  await until(async () => (await tab.title()) === 'Deleted · Headwater')
   expect(await tab.$('#text')).toBeNull()
   for (const one of [page, tab]) await until(async () => (await titles(one)).join() === 'to stay')
   expect((await fetch(path)).status).toBe(404)
@@ -311,6 +316,38 @@ test('a deleted conversation leaves all lists, and the page of it says so', asyn
   expect(await lost.page.textContent('[role=alert]')).toContain('no such conversation')
   await lost.page.click('text=New conversation >> nth=-1')
   await lost.page.waitForSelector('.hello:visible')
+  expectClean(seen)
+})
+
+test('an edit that is refused leaves the focus where the words are; one that is taken by another tab does not lose it', async () => {
+  const { url, provider } = await start()
+  const { page, context, seen } = await openPage(url)
+  await ask(page, 'first')
+  await page.waitForSelector('.retry')
+  const drip = new Drip()
+  provider.next({ tokens: drip })
+  await ask(page, 'second')
+  await page.waitForSelector('.hw-text-stop:visible')
+  await page.click('.question >> nth=0 >> summary')
+  const field = page.locator('.question >> nth=0 >> textarea')
+  await field.fill('first, but')
+  await field.press('Enter')
+  await page.waitForSelector('#notice:has-text("still being written")')
+  await page.keyboard.type(' better')
+  expect(await field.inputValue()).toBe('first, but better')
+  expect(await page.inputValue('#text')).toBe('')
+  drip.end()
+  await until(async () => (await page.locator('.hw-text-error').count()) === 1)
+
+  const tab = await context.newPage()
+  await tab.goto(page.url())
+  await tab.click('.question >> nth=0 >> summary')
+  await tab.fill('.question >> nth=0 >> textarea', 'other words')
+  await tab.keyboard.press('Enter')
+  for (const one of [page, tab]) {
+    await until(async () => (await one.textContent('.words')) === 'other words')
+    await until(() => one.evaluate(() => document.activeElement?.id === 'text'))
+  }
   expectClean(seen)
 })
 
@@ -521,6 +558,49 @@ test('kill -9 in mid-answer: after the restart the open page has what came, an e
   }
   expect(seen.violations).toEqual([])
   expect(seen.pageErrors).toEqual([])
+})
+
+test('a second start, on the same port or another, is refused in words, and the answer of the first goes on', async () => {
+  const { url, provider, child, database } = await start()
+  const { port } = new URL(url)
+  const drip = new Drip()
+  provider.next({ tokens: drip })
+  const { page, seen } = await openPage(url)
+  await ask(page, 'What is it?')
+  drip.give('It is')
+  await until(async () => (await answer(page)).includes('It is'))
+  const link = join(folder, 'link.db')
+  await symlink(database, link)
+  const other = join(folder, `${crypto.randomUUID()}.db`)
+  const local = { OPENAI_BASE_URL: '', OPENAI_API_KEY: '' }
+  for (const [env, words] of [
+    [{ PORT: port, DATABASE: database }, 'Another process has'],
+    [{ PORT: '0', DATABASE: database }, 'Another process has'],
+    [{ PORT: '0', DATABASE: link }, 'Another process has'],
+    [{ PORT: port, DATABASE: other }, `Port ${port} is taken.`],
+    [{ PORT: 'abc', DATABASE: other }, 'Expected PORT to be a number'],
+  ] as const) {
+    const end = await endOf([program], { ...local, ...env })
+    expect(end).toEqual({ code: 2, said: expect.stringContaining(words) })
+  }
+  drip.give(' well.')
+  drip.end()
+  await page.waitForSelector('.retry')
+  expect((await answer(page)).trim()).toBe('It is well.')
+  expect(await error(page)).toBe('')
+  expectClean(seen)
+
+  // Nothing of a process that was killed stands in the way.
+  child.kill('SIGKILL')
+  await child.exited
+  const anew = await start({ PORT: port }, { provider, database })
+  expect(anew.url).toBe(url)
+})
+
+test('without a file nobody has it: two run beside one another', async () => {
+  const one = await start({}, { database: ':memory:' })
+  const two = await start({}, { database: ':memory:' })
+  expect(one.url).not.toBe(two.url)
 })
 
 test('SIGTERM in mid-answer: the page is told, and the process ends', async () => {

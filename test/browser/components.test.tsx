@@ -29,6 +29,7 @@ import {
   tableRow,
 } from 'headwater/components'
 import { headwater } from 'headwater/elysia'
+import { expectAccessible } from '../support/axe'
 import { closeBrowser, newPage, until } from '../support/browser'
 
 setDefaultTimeout(20_000)
@@ -222,6 +223,7 @@ describe('components in Chromium', () => {
     expect(seen.violations).toEqual([])
     expect(seen.consoleErrors).toEqual([])
     expect(seen.pageErrors).toEqual([])
+    await expectAccessible(page)
   })
 
   test('H-13 a nonce policy without self lets the page run too', async () => {

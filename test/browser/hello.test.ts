@@ -71,3 +71,18 @@ test('H-08 hello: a cut socket, a killed and restarted server lose and double no
     await proxy.close()
   }
 })
+
+test('H-08 hello: a port that is taken is not shared', async () => {
+  const { child, port } = await start(0)
+  try {
+    const second = Bun.spawn([process.execPath, program], {
+      env: { ...process.env, DATABASE: join(folder, 'second.db'), PORT: String(port) },
+      stdio: ['ignore', 'ignore', 'pipe'],
+      timeout: 10_000,
+    })
+    expect(await new Response(second.stderr).text()).toContain(`Is port ${port} in use?`)
+    expect(await second.exited).toBe(1)
+  } finally {
+    child.kill('SIGKILL')
+  }
+})

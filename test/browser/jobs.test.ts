@@ -2,6 +2,7 @@
  * `examples/jobs` as people run it: the real program in a process of its own, over made folders, seen in Chromium
  * with stock htmx as the page itself loads it.
  */
+import { Database } from 'bun:sqlite'
 import { afterAll, afterEach, expect, setDefaultTimeout, test } from 'bun:test'
 import {
   existsSync,
@@ -19,7 +20,9 @@ import type { Page } from 'playwright-core'
 import * as cells from '../../examples/jobs/cells'
 import type { Job, JobResult } from '../../examples/jobs/job'
 import { noise } from '../../examples/jobs/testing'
+import { expectAccessible } from '../support/axe'
 import { closeBrowser, newPage, type OpenPage, until as soon } from '../support/browser'
+import { endOf } from '../support/own-site'
 import { startProxy } from '../support/proxy'
 
 setDefaultTimeout(60_000)
@@ -243,6 +246,7 @@ test('a folder that vanishes, a file that cannot be read, a cancelled job: each 
   await expectEqual(page, program)
   await shows(page, 'summary', '4 jobs2 done1 failed1 cancelled')
 
+  await expectAccessible(page)
   await page.click(`#${css(c)}-go`)
   await until(async () => (await stateOn(page, c)) === 'running')
   await until(async () => (await stateOn(page, c)) === 'done')
@@ -392,6 +396,31 @@ test('bun run demo prints one plain address, ends in order on SIGTERM, and has t
   await until(() => follows(seen, 'job').length > 1)
   await expectEqual(page, again)
   expect(await again.end('SIGINT')).toBe(0)
+})
+
+test('a second start on a port that is taken ends in one sentence, and leaves the jobs of the first alone', async () => {
+  await using space = new Space()
+  const files = Object.fromEntries(
+    Array.from({ length: 400 }, (_, i) => [`${i}.bin`, noise(262_144, i)]),
+  )
+  const folder = space.folder('busy', files)
+  const program = await Program.start(space, { folders: [folder], workers: 1 })
+  const { page } = await open(program.url)
+  const [id] = (await program.jobs(page)) as [string]
+  await page.click('text=Start all')
+  await until(async () => (await program.job(id)).state === 'running')
+  const words = ['--port', String(program.port), '--database', space.database]
+  expect(await endOf([main, ...words, '--folder', folder], {})).toEqual({
+    code: 2,
+    said: expect.stringContaining(`Port ${program.port} is taken.`),
+  })
+  await allBecome(page, 'done')
+  const file = new Database(space.database, { readonly: true })
+  const begun = file.query<{ text: string }, []>(
+    "select text from job_line where text like 'Started%' or text like 'Going on%'",
+  )
+  expect(begun.all()).toHaveLength(1)
+  file.close()
 })
 
 test('a test of the demo that fails leaves no process behind', async () => {

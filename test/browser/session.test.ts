@@ -7,9 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Hub } from 'headwater'
 import type { Page } from 'playwright-core'
+import { expectAccessible } from '../support/axe'
 import { closeBrowser, html, newPage, type PageOptions, serve, until } from '../support/browser'
 import { connect } from '../support/client'
-import { expectOwn } from '../support/own-site'
+import { endOf, expectOwn } from '../support/own-site'
 
 setDefaultTimeout(60_000)
 
@@ -140,6 +141,7 @@ test('H-10 who is signed out stays so after a restart; who is not keeps notes an
   const bob = await signIn(url, 'Bob')
   await add(bob.page, 'bread')
   await until(async () => (await notes(bob.page)).length === 1)
+  await expectAccessible(bob.page)
   const [anns] = await ann.context.cookies()
   const [bobs] = await bob.context.cookies()
   await ann.page.click('button:text("Sign out")')
@@ -205,6 +207,19 @@ test('a host that is none of this machine, and another site, get nothing; a host
     ['/', '/style.css', '/nowhere', '/stream'],
     ['/sign-in', '/notes', '/nowhere'],
   )
+})
+
+test('a port that is taken is not shared: it ends in one sentence', async () => {
+  const { url } = await start()
+  const { port } = new URL(url)
+  const DATABASE = join(folder, 'second.db')
+  for (const [PORT, words] of [
+    [port, `Port ${port} is taken.`],
+    ['abc', 'Expected PORT to be a number from 0 to 65535, got "abc".'],
+  ] as const) {
+    const end = await endOf([program], { DATABASE, PORT })
+    expect(end).toEqual({ code: 2, said: expect.stringContaining(words) })
+  }
 })
 
 test('H-10 what Chromium sends: its own page is served, that of another site is not, unless it is granted', async () => {

@@ -1,6 +1,6 @@
 /** Every program that README.md and docs/ show is a program that type-checks against this package. */
 import { afterAll, expect, test } from 'bun:test'
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Program, programs } from './programs'
 
@@ -16,6 +16,11 @@ afterAll(() => rmSync(temp, { recursive: true, force: true }))
 
 test('README.md holds a program', () => {
   expect(programs('README.md')).not.toEqual([])
+})
+
+test('docs/text.md holds nothing but whole programs', () => {
+  const page = readFileSync(join(root, 'docs/text.md'), 'utf8')
+  expect(programs('docs/text.md')).toHaveLength(page.match(/^```tsx?$/gm)?.length ?? 0)
 })
 
 /** An app is checked together with the package's sources, by the app's rules. */

@@ -13,6 +13,7 @@ import {
   threadTopic,
 } from '../../examples/chat-llm/chats'
 import { openAi } from '../../examples/chat-llm/openai'
+import { optionsOf } from '../../examples/chat-llm/options'
 import { AnswerError, type Provider } from '../../examples/chat-llm/provider'
 import { type Message, Store } from '../../examples/chat-llm/store'
 import { connect } from '../support/client'
@@ -55,6 +56,8 @@ describe('the provider', () => {
       { headAfter: 50, firstByteAfter: 50 },
       { oddities: [null, 5, 'x', [], {}, { choices: null }, { choices: [] }] },
       { oddities: [{ choices: [{}] }, { choices: [{ delta: { content: 7 } }] }] },
+      { meanwhile: '' },
+      { meanwhile: '', usage: true, done: false },
     ]
     for (const framing of framings) {
       const given = await answered({ tokens, ...framing })
@@ -83,6 +86,16 @@ describe('the provider', () => {
     ])
     await read(provider, { turns: [{ role: 'user', text: 'y'.repeat(100_000) }] })
     expect(server.asked[1]?.body.messages[1]?.content).toHaveLength(100_000)
+  })
+
+  test('where it is must be an address of the web', async () => {
+    const env = (OPENAI_BASE_URL: string) => ({ OPENAI_BASE_URL, OPENAI_MODEL: 'm' })
+    for (const address of ['localhost:8080/v1', 'file:///v1', 'ws://127.0.0.1/v1', '127.0.0.1']) {
+      await expect(optionsOf(env(address))).rejects.toThrow('Expected OPENAI_BASE_URL to be a URL')
+    }
+    for (const address of ['http://localhost:8080/v1', 'HTTPS://models.example/v1']) {
+      expect((await optionsOf(env(address))).provider.name).toBe('m')
+    }
   })
 
   test('cut at any byte: what came before is given, and it is said that it was cut', async () => {

@@ -39,6 +39,8 @@ export interface Script {
   done?: boolean
   /** Why it ends; `null` for an end without a word. @default 'stop' */
   finish?: 'stop' | 'length' | 'content_filter' | null
+  /** What a chunk with a word says of the end; some servers say '' while they go on. @default null */
+  meanwhile?: '' | null
   /** @default '\n' */
   newline?: '\n' | '\r\n' | '\r'
   /** Whether comments stand between the events. @default false */
@@ -131,7 +133,7 @@ export function startProvider(always: Script = { tokens: ['Hello', ' there', '.'
 export function bodyOf(script: Omit<Script, 'tokens'> & { tokens: readonly string[] }): Buffer {
   const events = script.tokens.flatMap((token, at) => [
     ...faults(script, at),
-    event(script, delta({ content: token })),
+    event(script, delta(script, { content: token })),
   ])
   const body = [
     ...start(script),
@@ -208,7 +210,7 @@ async function answer(socket: Socket<Line>, asked: Asked, script: Script): Promi
   try {
     for await (const token of script.tokens ?? []) {
       for (const one of faults(script, at)) if (!(await writer.write(one))) return
-      if (!(await writer.write(event(script, delta({ content: token }))))) return
+      if (!(await writer.write(event(script, delta(script, { content: token }))))) return
       at++
     }
   } catch {
@@ -270,7 +272,7 @@ function head(status: number, headers: Record<string, string>): string {
 
 function start(script: Script): string[] {
   const odd = (script.oddities ?? []).map((one) => event(script, JSON.stringify(one)))
-  return [event(script, delta({ role: 'assistant', content: '' })), ...odd]
+  return [event(script, delta(script, { role: 'assistant', content: '' })), ...odd]
 }
 
 function end(script: Script): string[] {
@@ -303,8 +305,8 @@ function event({ newline = '\n', comments = false }: Script, data: unknown): str
   return `${comments ? `: still there${newline}${newline}` : ''}data: ${text}${newline}${newline}`
 }
 
-function delta(delta: { role?: string; content: string }) {
-  return chunk([{ index: 0, delta, finish_reason: null }])
+function delta({ meanwhile = null }: Script, delta: { role?: string; content: string }) {
+  return chunk([{ index: 0, delta, finish_reason: meanwhile }])
 }
 
 function chunk(choices: object[]) {

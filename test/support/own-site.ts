@@ -53,3 +53,27 @@ export async function expectOwn(url: string, pages: string[], forms: string[]): 
     expect(await ask('POST', path, { origin: url })).not.toBe(403)
   }
 }
+
+/**
+ * What a program says that can not begin: its code, and one sentence.
+ *
+ * @param words the file, and what follows it
+ */
+export async function endOf(
+  words: string[],
+  env: Record<string, string>,
+): Promise<{ code: number; said: string }> {
+  const child = Bun.spawn([process.execPath, ...words], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: 10_000,
+  })
+  const [out, said, code] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ])
+  expect(out).toBe('')
+  expect(said.trimEnd().split('\n')).toHaveLength(1)
+  return { code, said }
+}
