@@ -19,6 +19,9 @@ export interface AsyncValueProps<Value> extends ElementAttributes {
  * The element that shows a value that takes a while. It begins with what is kept, or with loading, and shows
  * exactly one of loading, ok and failed.
  *
+ * Who presses "Try again" keeps the focus: with the browser runtime the element takes it over from the button, which is
+ * gone then. Without the runtime nothing has it, and the next Tab goes on from there.
+ *
  * @example <AsyncValue value={weather} />
  */
 export async function AsyncValue<Value>({

@@ -38,7 +38,7 @@ type Say = (to: Bun.BunFile, words: string | Uint8Array) => void
 const limit = 14 * 60_000
 
 /** Files whose pages are to answer within so many milliseconds. */
-const clocked = ['/runtime-burst.', '/runtime-status.']
+const clocked = ['/runtime-burst.', '/runtime-status.', '/text-linear.']
 
 const colour = process.stdout.isTTY
   ? { FORCE_COLOR: '1' }

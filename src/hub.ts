@@ -381,6 +381,29 @@ export class Hub {
   }
 
   /**
+   * Deletes all that is kept of a topic, its end too, at every process on the database; what was published to it here
+   * before goes first, and what comes later is as on a new topic. Who comes or returns is given nothing of it, and whoever
+   * follows is shown the topic as it then stands: its slots are emptied. What patches put elsewhere on a page stays there,
+   * as does what is shown of kind `signal`.
+   *
+   * What is still piped to it goes on: stop that first, and wait for it. The database keeps the topic's name with a number.
+   * The words are overwritten in the file; in the write-ahead log beside it they can be read until SQLite has written
+   * that over, or the last who has the file open closes it. A copy that SQLite made earlier, when it moved rows between its
+   * pages, may stay now and then: `vacuum` leaves none. Where the database was given opened, what its own connection replaces
+   * or deletes is overwritten only with `pragma secure_delete`.
+   *
+   * @throws TypeError for a pattern or a bad topic, and Error when the hub is closed or the log does not take it.
+   * @example await hub.forget(`chat:${id}:answer`)
+   */
+  async forget(topic: string): Promise<void> {
+    this.#mustBeOpen()
+    const checked = asTopic(topic)
+    // A mark comes after all that was published before, what waits for its pace too.
+    await this.append({ topic: checked, kind: 'signal', form: 'begin', key: null }, '')
+    await this.log.forget(checked)
+  }
+
+  /**
    * @internal Has something stopped with {@link stop}, until the function that it gives is called.
    *
    * @param stop is given the number of that in the log; none when the hub closes

@@ -54,7 +54,7 @@ export class Replay {
   #snapshots: Snapshots
   #missing: Missing
   #uptake: Uptake
-  #slices = new Shared<Slice>(64, keeping)
+  #slices = sharedSlices()
 
   constructor(options: {
     log: Log
@@ -80,7 +80,7 @@ export class Replay {
     // Of a page nothing is asked yet: its addresses begin one by one.
     if (connection.subscriptions) return this.#begin(reader, () => [])
     const { interest } = connection
-    this.#begin(reader, () => this.#missing.of(interest, cursor))
+    this.#begin(reader, () => this.#missing.of(interest, cursor, reader.isReturning))
   }
 
   /** Goes on with a connection that had lagged and takes bytes again. */
@@ -134,7 +134,10 @@ export class Replay {
   /** Forgets what was kept of topics that have changed. */
   forget(events: readonly LogEvent[], missed?: Missed): void {
     for (const { topic } of events) this.#snapshots.forget(topic)
-    for (const topic of missed?.topics ?? []) this.#snapshots.forget(topic)
+    if (!missed) return
+    for (const topic of missed.topics) this.#snapshots.forget(topic)
+    this.#slices.clear()
+    this.#slices = sharedSlices()
   }
 
   #enqueue(reader: Reader): void {
@@ -243,7 +246,8 @@ export class Replay {
     const isPlain = shown.size === 0
     const isCommon = isPlain && stages?.next === undefined
     const name = `${cursor} ${size}\n${interest.name}`
-    const shared = isCommon ? this.#slices.get(name) : undefined
+    const slices = this.#slices
+    const shared = isCommon ? slices.get(name) : undefined
     if (shared) return this.#give(reader, shared, head)
     return then(isPlain ? this.#warm(cursor) : undefined, () => {
       // While a driver was asked, more may have come: what is read now has it.
@@ -253,8 +257,9 @@ export class Replay {
           ? ring.slice(interest, cursor, now, size, record.id)
           : this.#read(reader, now)
       return then(slice, (made) => {
-        if (!made) return 'on'
-        if (isCommon && made.isShared && reader.isAtBlock) this.#slices.set(name, made)
+        // Something in it may have been forgotten while a driver was asked.
+        if (!made || slices !== this.#slices) return 'on'
+        if (isCommon && made.isShared && reader.isAtBlock) slices.set(name, made)
         return this.#give(reader, made, now)
       })
     })
@@ -304,6 +309,8 @@ export class Replay {
       // Asked afterwards: what was given up before they were read is not among them.
       then(this.#lost(reader), (lost) => {
         this.#plan(reader, lost)
+        // It may have been given what is lost.
+        if (lost.length > 0) reader.isReturning = true
         return lost.length > 0 ? undefined : this.#sliceOf(reader, events, head)
       }),
     )
@@ -380,6 +387,10 @@ export class Replay {
     reader.slice = nextSlice
     return 'written'
   }
+}
+
+function sharedSlices(): Shared<Slice> {
+  return new Shared(64, keeping)
 }
 
 /** Those of its topics that may still change, by the log and by the app's word. */

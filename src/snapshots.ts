@@ -59,22 +59,19 @@ export class Snapshots {
    * @param returning whether the reader may show something that is no longer so
    */
   of(topic: Topic, returning: boolean): Awaitable<Shown> {
-    const { kind, snapshot } = this.#declared(topic)
-    if (kind === 'signal') return nothing
+    const { snapshot } = this.#declared(topic)
+    // What is not heard yet could be given up already, then it is in no snapshot and comes in no replay; or forgotten.
+    this.#log.head()
+    const { position } = this.#delivery
     // What the app makes may be another the next time.
     if (snapshot) {
-      this.#log.head()
-      const { position } = this.#delivery
       return then(this.#make(topic, returning), (made) => {
         return { ...made, upTo: Math.max(made.upTo, position) }
       })
     }
     const shared = returning ? this.#forReturning : this.#forNew
     const kept = shared.get(topic)
-    if (kept) return { ...kept, upTo: Math.max(kept.upTo, this.#delivery.position) }
-    // What is not heard yet could be given up already: then it is in no snapshot and comes in no replay.
-    this.#log.head()
-    const { position } = this.#delivery
+    if (kept) return { ...kept, upTo: Math.max(kept.upTo, position) }
     return then(this.#make(topic, returning), (made) => {
       const shown = { ...made, upTo: Math.max(made.upTo, position) }
       // While a driver was asked, more may have been appended: it would not be forgotten when that was told.
@@ -108,24 +105,45 @@ export class Snapshots {
 
   #make(topic: Topic, returning: boolean): Awaitable<Shown> {
     const { kind, snapshot } = this.#declared(topic)
-    if (kind === 'log' && !snapshot) {
-      return then(this.#log.texts([asPattern(topic)], 0), ([text]) => {
-        if (text)
-          return then(this.#log.last(topic, everything), (events) => this.#text(topic, events))
-        return then(this.#log.last(topic, this.#limits.snapshot), (events) =>
-          events.length === 0 && !returning ? nothing : this.#reset(topic, events),
-        )
-      })
-    }
-    return then(kind === 'state' ? this.#states(topic) : [], (all) => {
+    if (kind === 'signal') return nothing
+    if (kind === 'log' && !snapshot) return this.#kept(topic, returning)
+    const made = then(kind === 'state' ? this.#states(topic) : [], (all) => {
       const events = all.filter((event) => !isMark(event))
-      if (events.length > 0 || !snapshot) return this.#frames(events)
-      return then(this.#inTime(topic, snapshot(topic)), (content) => {
-        if (content === null || content === undefined || content === false) return nothing
-        const data = typeof content === 'string' ? content : content.html
-        const name = typeof content === 'string' ? { event: topic } : { topic }
-        return { text: frame({ ...name, data }), events: 1, upTo: 0 }
-      })
+      return events.length > 0 || !snapshot ? this.#frames(events) : this.#given(topic, snapshot)
+    })
+    if (!returning) return made
+    return then(made, (shown) =>
+      kind === 'state' || shown.events === 0 ? this.#emptied(topic, shown) : shown,
+    )
+  }
+
+  #kept(topic: Topic, returning: boolean): Awaitable<Shown> {
+    const { snapshot: most } = this.#limits
+    return then(this.#log.texts([asPattern(topic)], 0), ([text]) =>
+      then(this.#log.last(topic, text ? everything : most), (events) => {
+        const isEmpty = events.length === 0
+        if (isEmpty && !returning) return nothing
+        const isText = text && (isEmpty || events.some(({ form }) => form === 'text'))
+        return isText ? this.#text(topic, events) : this.#reset(topic, events.slice(-most))
+      }),
+    )
+  }
+
+  /** By the app. */
+  #given(topic: Topic, snapshot: Snapshot): Awaitable<Shown> {
+    return then(this.#inTime(topic, snapshot(topic)), (content) => {
+      if (content === null || content === undefined || content === false) return nothing
+      const data = typeof content === 'string' ? content : content.html
+      const name = typeof content === 'string' ? { event: topic } : { topic }
+      return { text: frame({ ...name, data }), events: 1, upTo: 0 }
+    })
+  }
+
+  /** If something was forgotten, behind what empties the slots: by itself a state only sets what there is. */
+  #emptied(topic: Topic, shown: Shown): Awaitable<Shown> {
+    return then(this.#log.trimmed([asPattern(topic)], 0), ([isForgotten]) => {
+      if (!isForgotten) return shown
+      return { ...shown, text: snapshotFrame(topic, []) + shown.text, events: shown.events + 1 }
     })
   }
 

@@ -200,8 +200,10 @@ export class Chats {
     const left = messages.map((one) => this.#running.get(one.id)).filter((one) => one !== undefined)
     for (const { stop } of left) stop.abort()
     await Promise.all(left.map(({ over }) => over))
-    await this.hub.publish(listTopic, swap.delete(idSelector(`conversation-${id}`)))
-    await this.#tell(id, gone)
+    // Who looks on is given them as they are now.
+    await this.hub.forget(listTopic)
+    await this.hub.forget(threadTopic(id))
+    await Promise.all(messages.map((one) => this.hub.forget(this.streamOf(one).topic)))
     await this.hub.end(threadTopic(id))
   }
 

@@ -3,7 +3,7 @@
  * together with idiomorph on pages with htmx 2. htmx 4 has a morph built in.
  *
  * Both leave elements that stay where they are, and with them focus and scroll. What a person has changed of a
- * control is put back here.
+ * control is put back here, and the focus of what is gone is given to the slot.
  */
 
 /** What is used of htmx. */
@@ -43,7 +43,7 @@ htmx[isFour ? 'registerExtension' : 'defineExtension']('headwater', {
 })
 
 globalThis.headwaterMorph = (slot, html) => {
-  const restore = keep(slot)
+  const restore = keep(slot as HTMLElement)
   isMorphing = true
   try {
     if (isFour) {
@@ -84,8 +84,8 @@ function mayChange(name: string, element: Element): boolean {
   return name !== 'open' || !element.firstChild
 }
 
-/** Notes what a person has changed, and gives what puts it back. */
-function keep(slot: Element): () => void {
+/** Notes what a person has changed and where the focus is, and gives what puts it back. */
+function keep(slot: HTMLElement): () => void {
   const focus = document.activeElement as HTMLInputElement
   const { selectionStart, selectionEnd, selectionDirection } = focus
   const kept = [...slot.querySelectorAll<Control>(controls)].map((control) => {
@@ -100,6 +100,11 @@ function keep(slot: Element): () => void {
     }
     if (selectionStart !== null && focus.selectionStart !== selectionStart) {
       focus.setSelectionRange?.(selectionStart, selectionEnd, selectionDirection ?? undefined)
+    }
+    if (!focus.isConnected && document.activeElement === document.body) {
+      // Else who uses a keyboard or a screen reader would be at the top of the page.
+      slot.tabIndex = -1
+      slot.focus({ preventScroll: true })
     }
   }
 }

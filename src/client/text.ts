@@ -15,7 +15,7 @@ interface Said {
   op: string
   /** Of op `state`. */
   state: string
-  /** Of op `lines`. */
+  /** Of op `lines`; its digits. */
   limit?: number
 }
 
@@ -30,35 +30,34 @@ interface Place {
   /** A line, and where it was before them. */
   line?: Element | undefined
   at?: number
-  /** In which something has come that is out of sight. */
-  roots: Set<Element>
+  /** The buttons of what has come and is out of sight. */
+  jumps: Set<HTMLElement | undefined>
 }
 
 /** Up to so many pixels from the end a reader is taken along. */
 const near = 100
 /** For so many milliseconds after a move up the reader is let be: else nobody could leave the end. */
 const pause = 200
-/** A hidden page gets no frame; then it is done after so many milliseconds. */
+/** A hidden page gets no frame; then it is done after so many milliseconds. What is new is said after as many. */
 const patience = 200
 const many = 1e9
 const jump = '[data-stream-jump]'
 
-/** How the swaps of htmx are done. */
-const methods = {
-  beforebegin: 'before',
-  beforeend: 'append',
-  afterbegin: 'prepend',
-  innerHTML: 'replaceChildren',
-  delete: 'remove',
+/** How the swaps of htmx are done, and what is told of them. */
+const styles = {
+  beforebegin: ['before', 'append'],
+  beforeend: ['append', 'append'],
+  afterbegin: ['prepend', 'prepend'],
+  innerHTML: ['replaceChildren', 'replace'],
+  delete: ['remove'],
 } as const
-/** What is told of them, by how they begin. */
-const modes: Record<string, string> = { b: 'append', a: 'prepend', i: 'replace' }
 
 /** What came for each slot: text, and operations, each in NULs; there are none in what is sent. */
 const waiting = new Map<Element, string>()
 /** By scroller. */
 const places = new Map<Element, Place>()
 let timer: ReturnType<typeof setTimeout> | undefined
+let frame: number | undefined
 
 // On the window: whoever may cancel it has been asked.
 addEventListener('htmx:sseBeforeMessage', (event) => {
@@ -97,13 +96,14 @@ addEventListener(
 )
 
 function plan(): void {
-  if (timer) return
-  timer = setTimeout(show, patience)
-  requestAnimationFrame(show)
+  timer ??= setTimeout(show, patience)
+  frame ??= requestAnimationFrame(show)
 }
 
 function show(): void {
   timer = clearTimeout(timer) as undefined
+  // A page that is hidden would have one more each time.
+  frame = cancelAnimationFrame(frame as number) as undefined
   fill()
   // All is measured before any moves.
   for (const move of [...places].map(moveOf)) move()
@@ -111,7 +111,8 @@ function show(): void {
 
 /** Puts in what waits. */
 function fill(): void {
-  const all = [...waiting]
+  // What has left the page is let go of.
+  const all = [...waiting].filter(([slot]) => slot.isConnected)
   waiting.clear()
   for (const [slot] of all) measure(slot)
   for (const [slot, list] of all) {
@@ -144,15 +145,17 @@ function take(slot: Element, data: string): void {
 function apply(slot: Element, operation: HTMLTemplateElement): void {
   const { content } = operation
   const { op, state, limit = many } = operation.dataset as unknown as Said
-  const [style] = (operation.getAttribute('hx-swap') as string).split(' ') as [keyof typeof methods]
+  const [style] = (operation.getAttribute('hx-swap') as string).split(' ') as [keyof typeof styles]
   const selector = operation.getAttribute('hx-target') as string
-  const mode = modes[style[0] as string]
+  const [method, mode] = styles[style]
   const text = content.textContent as string
   // Of two slots that show the same, each gets events of its own.
-  const within = slot.matches(selector) ? [slot] : rootOf(slot)?.querySelectorAll(selector)
-  for (const target of within ?? []) {
+  const within = slot.matches(selector)
+    ? [slot]
+    : (rootOf(slot) as Element).querySelectorAll(selector)
+  for (const target of within) {
     const fresh = [...content.children]
-    if (op === 'state') stand(slot, target as HTMLElement, state, content)
+    if (state) stand(slot, target as HTMLElement, state, content)
     else if (op === 'grow') addText(slot, target, text)
     else if (
       op === 'whole' &&
@@ -164,9 +167,9 @@ function apply(slot: Element, operation: HTMLTemplateElement): void {
       addText(slot, slot, text.slice((slot.textContent as string).length))
     } else {
       if (op === style) tell(slot, 'remove', {}, target)
-      target[methods[style]](content)
+      target[method](content)
       for (const element of fresh) {
-        if (/(hx|sse)-/.test(element.outerHTML)) {
+        if (/hx-|sse-/.test(element.outerHTML)) {
           htmx.process(element)
           mark(element)
         }
@@ -178,15 +181,14 @@ function apply(slot: Element, operation: HTMLTemplateElement): void {
       } else if (mode) tell(slot, 'update', { op: mode })
     }
   }
-  let more = slot.childElementCount - Math.min(+limit, limitOf(slot))
+  let more = slot.childElementCount - Math.min(limit, limitOf(slot))
   while (more-- > 0) slot.firstElementChild?.remove()
 }
 
 /** The text that is there grows: what stands beside it, and what is selected, stays. */
 function addText(slot: Element, target: Element, text: string | null): void {
-  const { lastChild } = target
   if (!text) return
-  if (lastChild instanceof Text) lastChild.appendData(text)
+  if (target.lastChild instanceof Text) target.lastChild.appendData(text)
   else target.append(text)
   tell(slot, 'text', { text, mode: 'append' })
 }
@@ -198,11 +200,17 @@ function stand(slot: Element, element: HTMLElement, state: string, content: Docu
   element.dataset.state = state
   element.replaceChildren(content)
   mark(slot)
-  const status = own(slot, '[data-done]')
-  if (status) status.textContent = status.dataset[state] ?? ''
+  say(slot)
   if (state === 'active') tell(slot, 'start')
   else if (state === 'failed') tell(slot, 'error', { error })
   else if (state !== 'idle') tell(slot, 'done', { stopped: state === 'stopped' })
+}
+
+/** Says in words how a text stands, once: a live region reads out whatever is written into it. */
+function say(element: Element): void {
+  const status = own(element, '[data-done]')
+  const words = status?.dataset[own(element, '[data-stream-state]')?.dataset.state as string] ?? ''
+  if (status && status.textContent !== words) status.textContent = words
 }
 
 /** Says of the roots around and in an element whether more is to come. */
@@ -211,6 +219,8 @@ function mark(element: Element): void {
     const root = rootOf(one)
     if (!root) continue
     const isActive = !!own(root, '[data-stream-active]')
+    // What is written into a live region together with it would not be read out.
+    if (isActive) setTimeout(say, patience, root)
     root.toggleAttribute('data-stream-active', isActive)
     root.ariaBusy = `${isActive}`
   }
@@ -218,17 +228,18 @@ function mark(element: Element): void {
 
 /** Notes where the reader of a slot is before it changes; once a frame. */
 function measure(slot: Element): void {
-  const root = rootOf(slot)
   const scroller = scrollerOf(slot)
-  if (!root || !scroller || isPaused(slot)) return
-  const place = places.get(scroller) ?? ({ roots: new Set() } as Place)
+  if (!scroller || isPaused(slot)) return
+  const place = places.get(scroller) ?? ({ jumps: new Set() } as Place)
   places.set(scroller, place)
   place.end ??= look(scroller, place)
-  place.roots.add(root)
+  // Its own, or one for all that the scroller shows.
+  place.jumps.add(own(slot, jump) ?? own(scroller, jump))
   const line = slot.lastElementChild
-  if (line?.tagName !== 'LI') return
-  place.line = line
-  place.at = line.getBoundingClientRect().top
+  if (line?.tagName === 'LI') {
+    place.line = line
+    place.at = line.getBoundingClientRect().top
+  }
 }
 
 /** Sees where the reader is, and gives how far down it goes. */
@@ -243,7 +254,7 @@ function look(scroller: Element, place: Place): number {
 
 /** Measures, and gives what takes a reader along who was at the end, and leaves another at what is being read. */
 function moveOf([scroller, place]: [Element, Place]): () => void {
-  const { line, end: before, top, roots } = place
+  const { line, end: before, top, jumps } = place
   const end = endOf(scroller)
   const isMoving = Date.now() - place.up < pause
   const shift = line?.isConnected ? line.getBoundingClientRect().top - (place.at as number) : 0
@@ -255,20 +266,18 @@ function moveOf([scroller, place]: [Element, Place]): () => void {
   return () => {
     if (to !== from) scroll(scroller, to)
     place.top = scroller.scrollTop
-    const isAway = end - place.top > near
-    for (const root of roots) {
-      // Its own, or one for all that the scroller shows.
-      const button = own(root, jump) ?? own(scroller, jump)
+    const isNear = end - place.top <= near
+    for (const button of jumps) {
       if (button) {
-        button.hidden = !isAway
+        button.hidden = isNear
         // At once: what comes meanwhile would be ahead of a motion.
         button.onclick = () => scroll(scroller, many)
       }
+      if (isNear || !button?.isConnected) jumps.delete(button)
     }
-    if (!isAway) roots.clear()
     if (isMoving) {
       // As far from the end as before, until it rests.
-      if (before !== undefined) place.end = place.top + above
+      place.end = before && place.top + above
       plan()
     }
     if (!scroller.isConnected) places.delete(scroller)
@@ -286,8 +295,8 @@ function scrollerOf(slot: Element): HTMLElement | null {
 }
 
 /** How far down it goes. */
-function endOf({ scrollHeight, clientHeight }: Element): number {
-  return scrollHeight - clientHeight
+function endOf(scroller: Element): number {
+  return scroller.scrollHeight - scroller.clientHeight
 }
 
 function scroll(scroller: Element, top: number): void {

@@ -25,8 +25,8 @@ export const event = sqliteTable(
 )
 
 /**
- * Up to where the events of a topic were given up; a cursor before it needs the snapshot. That of a topic with pieces of
- * a text always does.
+ * Up to where the events of a topic were given up or forgotten; a cursor before it needs the snapshot. That of a topic
+ * with pieces of a text always does.
  */
 export const floor = sqliteTable(
   'hw_floor',
@@ -40,7 +40,8 @@ export const floor = sqliteTable(
 
 /**
  * Numbers that were skipped when the file was opened again, beyond `last` up to `next`.
- * They may have been given out all the same, in a future that a restored backup took back.
+ * They may have been given out all the same, in a future that a restored backup took back. With both the same it is a
+ * number that was given out, and that no event has any more.
  */
 export const gap = sqliteTable('hw_gap', {
   next: integer().primaryKey(),

@@ -86,7 +86,7 @@ export interface Compacted {
   data: string
 }
 
-/** Topics of which events were given up before they could be told. */
+/** Topics that were forgotten, or of which events were given up before they could be told. */
 export interface Missed {
   topics: readonly Topic[]
   /** All that was missed is up to this number. */
@@ -127,9 +127,12 @@ export interface Log {
   topics(pattern: Pattern): Awaitable<Topic[]>
   /** Those of the topics whose newest kept event is an `end`. */
   ended(topics: readonly Topic[]): Awaitable<Topic[]>
-  /** The topics of which events of kind `log` with `after < seq` were given up. */
+  /** The topics that were forgotten after that number, or of which events of kind `log` with `after < seq` were given up. */
   trimmed(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
-  /** The topics with pieces of a text with `after < seq`: these mean nothing to who has not all before them. */
+  /**
+   * The topics with pieces of a text with `after < seq`: these mean nothing to who has not all before them. Those too of
+   * which such were given up.
+   */
   texts(topics: readonly Pattern[], after: number): Awaitable<Topic[]>
   /** Has the pieces of texts replaced, of all or none. */
   compact(texts: readonly Compacted[]): Awaitable<void>
@@ -142,9 +145,14 @@ export interface Log {
    */
   trim(topic: Topic, keep: Keep, most?: number): Awaitable<boolean>
   /**
+   * Deletes all that is kept of a topic, its signals and its end too; marks that others may not have heard stay. It
+   * takes a number of its own: whoever follows is told of it as missed, and no cursor before it is good for the topic.
+   */
+  forget(topic: Topic): Awaitable<void>
+  /**
    * Calls back with every event appended from now on, by any process, in order. Returns the way to stop.
    *
-   * @param listener is also told what it missed: what was given up before it could be told
+   * @param listener is also told what it missed: what was forgotten, or given up before it could be told
    * @param onError told when the appends of others can not be looked for; it is tried again
    */
   follow(listener: Follower, onError?: (error: unknown) => void): () => void

@@ -5,6 +5,7 @@ import {
   type Entry,
   endKey,
   eventOf,
+  type Follower,
   firstAfter,
   isMark,
   type Keep,
@@ -26,6 +27,8 @@ interface Shelf {
   events: LogEvent[]
   keys: Map<string, LogEvent>
   floor: number
+  /** Whether it has had pieces of a text. */
+  isText: boolean
 }
 
 class MemoryLog implements Log {
@@ -34,7 +37,7 @@ class MemoryLog implements Log {
   #head = 0
   #shelves = new Map<Topic, Shelf>()
   #signals: LogEvent[] = []
-  #listeners = new Set<(events: LogEvent[]) => void>()
+  #listeners = new Set<Follower>()
 
   head(): number {
     return this.#head
@@ -53,6 +56,7 @@ class MemoryLog implements Log {
       const event = eventOf(entry, ++this.#head)
       event.key = key
       if (entry.kind === 'signal') this.#signals.push(event)
+      if (entry.form === 'text') shelf.isText = true
       shelf.events.push(event)
       if (key !== null) shelf.keys.set(key, event)
       fresh.push(event)
@@ -109,8 +113,9 @@ class MemoryLog implements Log {
 
   texts(topics: readonly Pattern[], after: number): Topic[] {
     return [...this.#named(topics)].filter((topic) => {
-      const last = this.#shelves.get(topic)?.events.findLast(({ form }) => form === 'text')
-      return last !== undefined && last.seq > after
+      const shelf = this.#shelves.get(topic)
+      const last = shelf?.events.findLast(({ form }) => form === 'text')
+      return shelf?.isText && Math.max(last?.seq ?? 0, shelf.floor) > after
     })
   }
 
@@ -146,6 +151,14 @@ class MemoryLog implements Log {
     return false
   }
 
+  forget(topic: Topic): void {
+    this.#signals = this.#signals.filter((event) => event.topic !== topic)
+    const { isText } = this.#shelf(topic)
+    const floor = ++this.#head
+    this.#shelves.set(topic, { events: [], keys: new Map(), floor, isText })
+    for (const listener of this.#listeners) listener([], { topics: [topic], upTo: floor })
+  }
+
   /** Those of every topic, up to that time. */
   #forgetSignals(upTo: number): void {
     const gone = new Set(this.#signals.filter(({ at }) => at <= upTo))
@@ -157,7 +170,7 @@ class MemoryLog implements Log {
     }
   }
 
-  follow(listener: (events: LogEvent[]) => void): () => void {
+  follow(listener: Follower): () => void {
     this.#listeners.add(listener)
     return () => this.#listeners.delete(listener)
   }
@@ -169,7 +182,7 @@ class MemoryLog implements Log {
   #shelf(topic: Topic): Shelf {
     let shelf = this.#shelves.get(topic)
     if (!shelf) {
-      shelf = { events: [], keys: new Map(), floor: 0 }
+      shelf = { events: [], keys: new Map(), floor: 0, isText: false }
       this.#shelves.set(topic, shelf)
     }
     return shelf

@@ -2,6 +2,7 @@ import type { Database, Statement } from 'bun:sqlite'
 import { type Ground, isBusy, openGround, patiently } from '../db'
 import { bootId } from '../db/boot'
 import { isPattern, matches, type Pattern, type Topic } from '../topic'
+import { then } from './awaitable'
 import {
   type Appended,
   type Awaitable,
@@ -65,7 +66,7 @@ export function sqliteLogOn(ground: Ground): Log {
 /** The logs on one connection: it does not see its own appends as those of another, so they tell each other. */
 const siblings = new WeakMap<Database, Set<SqliteLog>>()
 
-/** Up to where a topic's events were given up. */
+/** Up to where a topic's events were given up or forgotten. */
 interface Floor {
   topic: Topic
   seq: number
@@ -86,8 +87,8 @@ class SqliteLog implements Log {
   #since: Statement<LogEvent, [number, number]>
   #ofTopic: Statement<LogEvent, [string, number, number]>
   #inGap: Statement<unknown, [number, number]>
-  #textsNamed: Statement<{ topic: Topic }, [string, number]>
-  #textsBetween: Statement<{ topic: Topic }, [string, string, number]>
+  #textsNamed: Statement<{ topic: Topic }, [number, string]>
+  #textsBetween: Statement<{ topic: Topic }, [number, string, string]>
   #markText: Statement<unknown, [string]>
   /** Topics that are known to be marked as texts. */
   #marked = new Set<Topic>()
@@ -130,11 +131,11 @@ class SqliteLog implements Log {
        where topic = ? and seq > ? and kind <> 'signal' order by seq limit ?`,
     )
     const textsOf = (named: string) =>
-      `select topic from hw_floor where ${named} and text and exists (
-         select 1 from hw_event where topic = hw_floor.topic and seq > ? and form = 'text'
-       )`
-    this.#textsNamed = client.prepare(textsOf('topic in (select value from json_each(?))'))
-    this.#textsBetween = client.prepare(textsOf('topic >= ? and topic < ?'))
+      `select topic from hw_floor where ${named} and text and (seq > ?1 or exists (
+         select 1 from hw_event where topic = hw_floor.topic and seq > ?1 and form = 'text'
+       ))`
+    this.#textsNamed = client.prepare(textsOf('topic in (select value from json_each(?2))'))
+    this.#textsBetween = client.prepare(textsOf('topic >= ?2 and topic < ?3'))
     this.#markText = client.prepare(
       'insert into hw_floor (topic, seq, text) values (?, 0, 1) on conflict do update set text = 1',
     )
@@ -269,13 +270,11 @@ class SqliteLog implements Log {
   }
 
   texts(topics: readonly Pattern[], after: number): Topic[] {
-    const found: { topic: Topic }[] = this.#textsNamed.all(
-      JSON.stringify(topics.filter((topic) => !isPattern(topic))),
-      after,
-    )
+    const exact = topics.filter((topic) => !isPattern(topic))
+    const found = this.#textsNamed.all(after, JSON.stringify(exact))
     for (const pattern of topics.filter(isPattern)) {
       const [from, to] = rangeOf(pattern)
-      const some = this.#textsBetween.all(from, to, after)
+      const some = this.#textsBetween.all(after, from, to)
       found.push(...some.filter(({ topic }) => matches(pattern, topic)))
     }
     return [...new Set(found.map(({ topic }) => topic))]
@@ -300,6 +299,14 @@ class SqliteLog implements Log {
 
   trim(topic: Topic, keep: Keep, most = Number.POSITIVE_INFINITY): Awaitable<boolean> {
     return patiently(() => this.#locked(() => this.#trim(topic, keep, most)))
+  }
+
+  forget(topic: Topic): Awaitable<void> {
+    const forgotten = patiently(() => this.#locked(() => this.#forget(topic)))
+    return then(forgotten, () => {
+      this.#catchUp()
+      this.#tellSiblings()
+    })
   }
 
   follow(listener: Follower, onError: (error: unknown) => void = () => {}): () => void {
@@ -461,9 +468,7 @@ class SqliteLog implements Log {
     const gone = seq === null ? 0 : this.#giveUp(topic, seq, most)
     this.#giveUpText(topic, now - age)
     // Else the number of the newest would be given out again.
-    if ((this.#taken.get()?.seq ?? 0) < before) {
-      this.#client.query('insert or ignore into hw_gap values (?, ?)').run(before, before)
-    }
+    if ((this.#taken.get()?.seq ?? 0) < before) this.#take(before)
     return gone >= most
   }
 
@@ -505,6 +510,30 @@ class SqliteLog implements Log {
     this.#raiseFloor(topic, newest.seq)
   }
 
+  /** Under a number of its own, which is beyond what anybody has heard: so all processes learn of it by the floor. */
+  #forget(topic: Topic): void {
+    const seq = (this.#taken.get()?.seq ?? 0) + 1
+    // In its place: deleting moves rows to other pages, where what they were stays until something else is written there.
+    this.#client
+      .query('update hw_event set data = zeroblob(length(cast(data as blob))) where topic = ?')
+      .run(topic)
+    // Signals that are marks hold no words, and others may not have heard them.
+    this.#client
+      .query(
+        `delete from hw_event
+         where topic = ? and not (kind = 'signal' and form in ('end', 'begin', 'stop'))`,
+      )
+      .run(topic)
+    this.#raiseFloor(topic, seq)
+    this.#take(seq)
+  }
+
+  /** Has a number not given out again, though no event has it. */
+  #take(seq: number): void {
+    this.#client.query('delete from hw_gap where next = last').run()
+    this.#client.query('insert or ignore into hw_gap values (?, ?)').run(seq, seq)
+  }
+
   #raiseFloor(topic: Topic, seq: number): void {
     this.#client
       .query(
@@ -531,8 +560,12 @@ class SqliteLog implements Log {
       this.#position = newest.seq
       this.#emit(fresh)
     } else this.#catchUp()
-    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
+    this.#tellSiblings()
     return places
+  }
+
+  #tellSiblings(): void {
+    for (const log of siblings.get(this.#client) ?? []) if (log !== this) log.#catchUp()
   }
 
   #hear(): void {

@@ -52,6 +52,7 @@ function declareWeather(hub: Hub) {
   }
   const page = () => (
     <main>
+      <a href="/">Before</a>
       <AsyncValue value={value} id="weather" />
       <form
         method="post"
@@ -158,6 +159,41 @@ describe.each(kinds)('htmx $htmx, runtime $runtime', (kind) => {
     expect(await page.evaluate(() => 'hacked' in globalThis)).toBe(false)
     expect(await page.locator('#weather :is(img, script)').count()).toBe(0)
     expect(page.url()).toBe(`${room.proxy.url}/`)
+    await room.end()
+  })
+
+  test('D-23 who tries again by keyboard goes on from there; with the runtime the element keeps the focus', async () => {
+    const { room, loads } = await openWeather(kind)
+    await using _ = room
+    const { page } = await room.open()
+    await isLive(room)
+    const focused = () =>
+      page.evaluate(() => {
+        const { id, textContent } = document.activeElement as Element
+        return id || textContent
+      })
+    const keeps = async () => !kind.runtime || (await focused()) === 'weather'
+    loads[0]?.fail(new Error('No weather'))
+    await expectShown(page, 'failed: No weatherTry again')
+    await page.focus('#weather button')
+    await page.keyboard.press('Enter')
+    await expectShown(page, 'loading: Looking …')
+    expect(await keeps()).toBe(true)
+    loads[1]?.fail(new Error('Still none'))
+    await expectShown(page, 'failed: Still noneTry again')
+    expect(await keeps()).toBe(true)
+    await page.keyboard.press('Tab')
+    // Stock htmx 2 puts in what is new before it removes what was there: the next is behind it.
+    if (kind.htmx === 2 && !kind.runtime) await page.keyboard.press('Shift+Tab')
+    expect(await focused()).toBe('Try again')
+    await page.keyboard.press('Enter')
+    await expectShown(page, 'loading: Looking …')
+    loads[2]?.give('Sunny')
+    await expectShown(page, 'ok: Sunny')
+    expect(await keeps()).toBe(true)
+    await page.keyboard.press('Tab')
+    expect(await focused()).toBe('cancel')
+    expect(room.site.errors.splice(0)).toHaveLength(2)
     await room.end()
   })
 

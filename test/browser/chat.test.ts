@@ -287,8 +287,8 @@ test('a question that is edited is asked anew in all tabs, what came after it is
   expectClean(seen)
 })
 
-test('a deleted conversation leaves all lists, and the page of it says so', async () => {
-  const { url, provider } = await start()
+test('a deleted conversation leaves all lists and the database, and the page of it says so', async () => {
+  const { url, provider, database } = await start()
   const { page, context, seen } = await openPage(url)
   await ask(page, 'to stay')
   await page.waitForSelector('.retry')
@@ -316,6 +316,11 @@ test('a deleted conversation leaves all lists, and the page of it says so', asyn
   expect(await lost.page.textContent('[role=alert]')).toContain('no such conversation')
   await lost.page.click('text=New conversation >> nth=-1')
   await lost.page.waitForSelector('.hello:visible')
+  // Its words are not kept in the log either.
+  using file = new Database(database, { readonly: true })
+  const kept = () => JSON.stringify(file.query('select * from hw_event').all())
+  await until(() => !kept().includes('to go'))
+  expect(file.query('select count(*) as n from message').get()).toEqual({ n: 2 })
   expectClean(seen)
 })
 

@@ -345,71 +345,106 @@ describe.each(ways)('htmx %d, runtime %p', (htmx, runtime) => {
     await shows(tab, 'without a frame')
     await room.end()
   })
-})
 
-describe.each([
-  [2, true],
-  [4, false],
-] as const)('htmx %d, runtime %p', (htmx, runtime) => {
-  test('D-11 twice as many tokens are twice the work of the main thread', async () => {
-    await using room = await openTextRoom({ htmx, runtime }, boxed)
+  test('a page that is hidden waits for one frame, however much comes, and goes on when it is shown', async () => {
+    await using room = await open(boxed)
+    await room.profile.context.addInitScript(hide)
     const tab = await room.openTab()
+    const answer = room.text('a')
+    for (let n = 0; n < 5; n++) {
+      answer.text(`${n} `)
+      await shows(tab, `${n} `)
+    }
+    expect(await tab.page.evaluate(() => (window as unknown as Hidden).hidden.most)).toBe(1)
+    await tab.page.evaluate(() => (window as unknown as Hidden).hidden.show())
+    answer.text('shown')
+    await shows(tab, 'shown')
+    expect(await tab.shown('a')).toBe('0 1 2 3 4 shown')
+    await room.end()
+  })
+
+  test('nothing is kept of a paused log, nor of a text further down, that the page has let go of', async () => {
+    const panels = ({ hub }: Pick<TextRoom, 'hub'>) => (
+      <>
+        <button type="button" id="close" hx-get="/closed" hx-target="#panel" hx-swap="innerHTML">
+          close
+        </button>
+        <div class="scrolls" id="page">
+          <div id="panel">
+            {listed({ hub })}
+            <TextStream stream={textStream(hub, 'b')} />
+          </div>
+          <TextStream stream={textStream(hub, 'a')} />
+        </div>
+      </>
+    )
+    await using room = await openTextRoom({ htmx, runtime, limits: { retry: 20 } }, panels, {
+      '/closed': () => 'closed',
+    })
+    const { hub } = room
+    const tab = await room.openTab('/', 3)
+    // The reader is far from the end, before and after, so that buttons are shown.
+    for (const name of ['a', 'b']) {
+      room.text(name).text(rows(50))
+      await shows(tab, 'line 49\n', name)
+    }
+    await tab.page.$eval('#page', (box) => {
+      box.scrollTop = 0
+    })
+    await frames(tab)
+    room.text('b').text('end')
+    await shows(tab, 'end', 'b')
+    await until(() => tab.page.isVisible('#panel [data-stream-jump]'))
+    await tab.page.$eval('#root', (root) => root.setAttribute('data-stream-paused', ''))
+    let arrived = 0
+    await tab.page.exposeFunction('arrives', () => arrived++)
+    await tab.page.evaluate(() => {
+      document.addEventListener('htmx:sseBeforeMessage', ({ target }) => {
+        if ((target as Element).id === 'box') (window as unknown as Kept).arrives()
+      })
+    })
+    await lines(hub, 0, 20)
+    await until(() => arrived === 1)
+    await frames(tab)
+
+    await tab.page.evaluate(() => {
+      const panel = document.querySelector('#panel') as Element
+      Object.assign(window, { kept: [...panel.children].map((one) => new WeakRef(one)) })
+    })
+    await tab.page.click('#close')
+    await until(async () => (await tab.text('#panel')) === 'closed')
     const cdp = await tab.page.context().newCDPSession(tab.page)
-    await cdp.send('Performance.enable')
-    const spent = async () => {
-      const { metrics } = await cdp.send('Performance.getMetrics')
-      return metrics.find(({ name }) => name === 'TaskDuration')?.value as number
-    }
-    /** Resolves in the page, for to look again and again is work as well. */
-    const comesTo = (length: number) =>
-      tab.page.evaluate(
-        (length) =>
-          new Promise<void>((resolve) => {
-            const slot = document.querySelector('.hw-text-content') as Element
-            let rest = length
-            slot.closest('[data-stream]')?.addEventListener('stream:text', (event) => {
-              rest -= (event as CustomEvent<{ text: string }>).detail.text.length
-              if (rest === 0) resolve()
-            })
-          }),
-        length,
-      )
-    const work = async (count: number) => {
-      const tokens = Array.from({ length: count }, (_, i) => `${i}${i % 10 ? ' ' : '\n'}`)
-      const whole = tokens.join('')
-      await room.text('a').replace('')
-      await until(async () => (await tab.shown('a')) === '')
-      const isThere = comesTo(whole.length)
-      const before = await spent()
-      const sent: Promise<unknown>[] = []
-      for (const [i, token] of tokens.entries()) {
-        // Each one is an event of its own: nothing is joined on the way.
-        sent.push(append(room.hub, 'a', token))
-        if (i % 100 === 99) await Bun.sleep(1)
-      }
-      await Promise.all(sent)
-      await isThere
-      const cost = (await spent()) - before
-      expect(await tab.shown('a')).toBe(whole)
-      return cost
-    }
-    await work(1_000)
-    // Others use the machine, too: the least of some.
-    const least = async (count: number) => {
-      const costs: number[] = []
-      for (let i = 0; i < 3; i++) costs.push(await work(count))
-      return Math.min(...costs)
-    }
-    const half = await least(10_000)
-    const all = await least(20_000)
-    // Were each token added to all before it, it would be four times.
-    expect(all / half).toBeLessThan(2.8)
-    expect(all / 20_000).toBeLessThan(0.001)
-    const nodes = await tab.page.$eval('.hw-text-content', ({ childNodes }) => childNodes.length)
-    expect(nodes).toBe(1)
+    let n = 0
+    await until(
+      async () => {
+        // What is gone is not told of; the others go on.
+        await lines(hub, 20 + n, 21 + n)
+        room.text('a').text(`more ${++n} `)
+        await shows(tab, `more ${n} `)
+        await cdp.send('HeapProfiler.collectGarbage')
+        return tab.page.evaluate(() =>
+          (window as unknown as Kept).kept.every((one) => !one.deref()),
+        )
+      },
+      { timeout: 10_000, what: 'the log and the text to be let go of' },
+    )
     await room.end()
   })
 })
+
+/** A page that {@link hide} runs in. */
+interface Hidden {
+  hidden: {
+    /** How many frames it waited for at once, at the most. */
+    most: number
+    show(): void
+  }
+}
+
+interface Kept {
+  arrives(): void
+  kept: WeakRef<Element>[]
+}
 
 interface Arrivals {
   arrived: number
@@ -424,4 +459,29 @@ function frames(tab: TextTab): Promise<void> {
         requestAnimationFrame(() => requestAnimationFrame(() => resolve())),
       ),
   )
+}
+
+/** Runs in a page, before its own scripts: it gets no frame before it is shown. */
+function hide(): void {
+  const frames = new Map<number, FrameRequestCallback>()
+  const { requestAnimationFrame, cancelAnimationFrame } = window
+  let count = 0
+  const hidden = {
+    most: 0,
+    show() {
+      Object.assign(window, { requestAnimationFrame, cancelAnimationFrame })
+      Object.defineProperty(document, 'hidden', { value: false })
+      for (const callback of frames.values()) requestAnimationFrame(callback)
+    },
+  }
+  Object.assign(window, {
+    hidden,
+    requestAnimationFrame(callback: FrameRequestCallback) {
+      frames.set(++count, callback)
+      hidden.most = Math.max(hidden.most, frames.size)
+      return count
+    },
+    cancelAnimationFrame: (id: number) => frames.delete(id),
+  })
+  Object.defineProperty(document, 'hidden', { value: true, configurable: true })
 }

@@ -342,6 +342,55 @@ describe.each(ways)('htmx %d, runtime %p', (htmx, runtime) => {
     await room.end()
   })
 
+  test('D-06 a text that htmx brings while it is written is announced, once; one that is over is not', async () => {
+    await using room = await openTextRoom(
+      { htmx, runtime, limits: { retry: 20 } },
+      () => (
+        <>
+          <button type="button" hx-get="/part" hx-target="#place" hx-swap="innerHTML">
+            load
+          </button>
+          <div id="place" />
+        </>
+      ),
+      { '/part': async () => new Response(await part()) },
+    )
+    const part = async () => (
+      <>
+        <TextStream stream={room.text('a:1')} />
+        <TextStream stream={room.text('b')} />
+      </>
+    )
+    const answer = room.text('a:1')
+    answer.text('being written')
+    room.text('b').text('over')
+    await room.text('b').done()
+    await until(async () => (await answer.read()).state === 'active')
+    const tab = await room.openTab('/', 0)
+    await tab.page.evaluate(() => {
+      const said: string[] = []
+      const note = ({ target }: MutationRecord) => {
+        if ((target as Element).matches('[role=status]')) said.push(target.textContent ?? '')
+      }
+      const place = document.querySelector('#place') as Element
+      new MutationObserver((all) => all.forEach(note)).observe(place, {
+        childList: true,
+        subtree: true,
+      })
+      Object.assign(window, { said })
+    })
+    await tab.page.click('button:text("load")')
+    await until(async () => (await tab.stands('a:1')).said === 'Writing')
+    answer.text(', and more')
+    await becomes(tab, 'being written, and more')
+    await answer.done()
+    await until(async () => (await tab.stands('a:1')).said === 'Done')
+    expect((await tab.stands('b')).said).toBe('')
+    const said = await tab.page.evaluate(() => (window as unknown as { said: string[] }).said)
+    expect(said).toEqual(['Writing', 'Done'])
+    await room.end()
+  })
+
   test('what is inserted has working htmx attributes', async () => {
     await using room = await open(one, { '/more': () => 'answered' })
     const tab = await room.openTab()

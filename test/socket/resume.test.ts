@@ -293,6 +293,7 @@ function sharedLog() {
     trimmed: (topics, after) => inner.trimmed(topics, after),
     texts: (topics, after) => inner.texts(topics, after),
     compact: (...text) => inner.compact(...text),
+    forget: (topic) => inner.forget(topic),
     trim: (topic, keep) => inner.trim(topic, keep),
     close: () => inner.close(),
     follow: (listener) => {

@@ -31,6 +31,7 @@ export function lateLog(log: Log, { delay = () => 1, appends = true }: LateLogOp
     texts: (topics, after) => wait(() => log.texts(topics, after)),
     compact: (...text) => wait(() => log.compact(...text)),
     trim: (topic, keep) => wait(() => log.trim(topic, keep)),
+    forget: (topic) => wait(() => log.forget(topic)),
     follow: (listener) => log.follow(listener),
     close: () => log.close(),
   }

@@ -334,6 +334,132 @@ export function contract(name: string, make: () => Place): void {
       expect(await log.trimmed([asPattern('**')], 0)).toEqual([])
     })
 
+    test('forgets all of a topic, its states, keys, signals, text and end, and nothing beside it', async () => {
+      const log = open(make().log)
+      const a = asTopic('a')
+      await log.append([
+        ...many(3),
+        entry('log a keyed', { key: 'k' }),
+        entry('state a state', { key: 's' }),
+        entry('signal a signal'),
+        entry('log a piece', { form: 'text' }),
+        end('a'),
+        ...many(2, 'b'),
+        entry('log a:b child'),
+      ])
+      await log.forget(a)
+      expect(datas(await all(log))).toEqual(['1', '2', 'child'])
+      expect(await log.last(a, 99)).toEqual([])
+      expect(await log.read({ topics: [a], after: 0, limit: 99 })).toEqual([])
+      expect(await log.count({ topics: [a], after: 0, limit: 99 })).toBe(0)
+      expect(await log.ended([a])).toEqual([])
+      expect((await log.topics(asPattern('**'))).toSorted()).toEqual(['a:b', 'b'].map(asTopic))
+    })
+
+    test('has forgotten a topic at a number of its own: cursors before it are no good, later ones are', async () => {
+      const log = open(make().log)
+      const named = ['a', 'b'].map(asPattern)
+      const seqs = (await log.append([...many(3), ...many(2, 'b')])).map(({ seq }) => seq)
+      const before = log.head()
+      await log.forget(asTopic('a'))
+      const at = log.head()
+      expect(at).toBeGreaterThan(before)
+      for (const after of [0, seqs[0] as number, before, at - 1]) {
+        expect(await log.trimmed(named, after)).toEqual([asTopic('a')])
+        expect(await log.trimmed([asPattern('**')], after)).toEqual([asTopic('a')])
+      }
+      expect(await log.trimmed(named, at)).toEqual([])
+      const [next] = await log.append([entry('log a next')])
+      expect(next?.seq).toBeGreaterThan(at)
+      expect(log.head()).toBe(next?.seq as number)
+      expect(await log.trimmed(named, at)).toEqual([])
+    })
+
+    test('tells who follows which topic was forgotten, behind what came before and in front of what came after', async () => {
+      const log = open(make().log)
+      const heard: unknown[] = []
+      log.follow((events, missed) => {
+        if (missed) heard.push(missed)
+        heard.push(...datas(events))
+      })
+      await log.append([entry('log a before'), entry('log b b')])
+      await log.forget(asTopic('a'))
+      const upTo = log.head()
+      await log.append([entry('log a after')])
+      await settled(() => heard.length === 4)
+      expect(heard).toEqual(['before', 'b', { topics: [asTopic('a')], upTo }, 'after'])
+    })
+
+    test('takes what is appended to a forgotten topic as if it were a new one', async () => {
+      const log = open(make().log)
+      const a = asTopic('a')
+      const life = async () => {
+        const places = await log.append([
+          entry('log a 1', { key: 'k' }),
+          entry('log a twice', { key: 'k' }),
+          entry('state a s'),
+          entry('log a piece', { form: 'text' }),
+        ])
+        expect(places.map(({ fresh }) => fresh)).toEqual([true, false, true, true])
+        expect(datas(await log.last(a, 99))).toEqual(['1', 's', 'piece'])
+        expect(await log.texts([a], places[2]?.seq as number)).toEqual([a])
+        await log.append([end('a')])
+        expect(await log.ended([a])).toEqual([a])
+      }
+      for (let turn = 0; turn < 3; turn++) {
+        await life()
+        await log.forget(a)
+        expect(await all(log)).toEqual([])
+      }
+      await log.forget(a)
+      await log.forget(asTopic('never'))
+      await life()
+    })
+
+    test('says of a text that was forgotten, or is too old, that it was one', async () => {
+      const log = open(make().log)
+      const old = { form: 'text', at: Date.now() - 10_000 } as const
+      await log.append([entry('log a x', old), entry('log b x', old), ...many(3, 'c')])
+      await log.forget(asTopic('a'))
+      await log.trim(asTopic('b'), { count: 9, age: 5_000 })
+      await log.forget(asTopic('c'))
+      expect((await log.texts([asPattern('*')], 0)).toSorted()).toEqual(['a', 'b'].map(asTopic))
+      expect(await log.texts([asPattern('*')], log.head())).toEqual([])
+    })
+
+    test('puts nothing of a forgotten text back when its pieces are replaced afterwards', async () => {
+      const log = open(make().log)
+      const piece = (data: string) => entry(`log a ${data}`, { form: 'text' })
+      const [, second] = await log.append([piece('1'), piece('2')])
+      await log.forget(asTopic('a'))
+      await log.append([piece('3')])
+      await log.compact([{ topic: asTopic('a'), upTo: second?.seq as number, data: '12' }])
+      expect(datas(await all(log))).toEqual(['3'])
+    })
+
+    test('gives nobody a number twice while topics are forgotten and others append', async () => {
+      const { log, write } = make()
+      open(log)
+      const heard: number[] = []
+      log.follow((events, missed) => {
+        if (missed) heard.push(missed.upTo)
+        heard.push(...events.map(({ seq }) => seq))
+      })
+      const writing = write('one', 100)
+      const forgotten: number[] = []
+      for (let n = 0; n < 40; n++) {
+        const [place] = await log.append([entry('log mine x')])
+        await log.forget(asTopic('mine'))
+        forgotten.push(place?.seq as number)
+        await Bun.sleep(1)
+      }
+      const written = (await writing).map(({ seq }) => seq)
+      expect(new Set([...written, ...forgotten]).size).toBe(written.length + forgotten.length)
+      await settled(() => heard.at(-1) === log.head())
+      expect(await log.last(asTopic('mine'), 9)).toEqual([])
+      expect(await log.trimmed([asTopic('mine')], (forgotten.at(-1) as number) - 1)).toHaveLength(1)
+    })
+
     test('holds any text, and a megabyte of it', async () => {
       const log = open(make().log)
       const samples = ['', '\0', '\r\n', '🌊', "';drop table hw_event;--", 'x'.repeat(1_048_576)]

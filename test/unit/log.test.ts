@@ -200,6 +200,71 @@ describe('sqliteLog', () => {
     expect(heard).toEqual([whole, whole, whole])
   })
 
+  test('tells all who follow of a topic that was forgotten, on the same file and on the same connection', async () => {
+    const file = temporary()
+    const database = new Database(':memory:')
+    databases.push(database)
+    for (const make of [() => sqliteLog(file), () => sqliteLog(database)]) {
+      const [here, there] = [open(make()), open(make())]
+      const heard: unknown[] = []
+      here.follow((events, missed) => heard.push(...(missed?.topics ?? []), ...datas(events)))
+      await there.append(many(2))
+      expect(here.head()).toBe(there.head())
+      // What comes before it was heard is told with it.
+      await there.forget(asTopic('a'))
+      await here.append([entry('log a next')])
+      expect(heard).toEqual(['1', '2', asTopic('a'), 'next'])
+      await there.forget(asTopic('a'))
+      await settled(() => heard.length === 5)
+      expect(here.head()).toBe(there.head())
+    }
+  })
+
+  test('forgets a topic for good: its number is not given again, and cursors before it stay no good', async () => {
+    const file = temporary()
+    const first = sqliteLog(file)
+    await first.append(many(3))
+    await first.forget(asTopic('a'))
+    await first.close()
+    const second = open(sqliteLog(file))
+    expect(second.head()).toBe(4)
+    expect(second.knows?.(4)).toBe(true)
+    expect(await second.trimmed([asTopic('a')], 3)).toEqual([asTopic('a')])
+    expect(await second.trimmed([asTopic('a')], 4)).toEqual([])
+    const [next] = await second.append([entry('log a')])
+    expect(next?.seq).toBeGreaterThan(4)
+  })
+
+  test('notes the skipped numbers of a start, however much is forgotten afterwards', async () => {
+    const file = temporary()
+    const first = sqliteLog(file)
+    await first.append(many(3))
+    await first.close()
+    const second = open(sqliteLog(file))
+    for (let n = 0; n < 50; n++) {
+      await second.append(many(1))
+      await second.forget(asTopic('a'))
+    }
+    const reader = new Database(file, { readonly: true })
+    databases.push(reader)
+    expect(reader.query('select last from hw_gap').all()).toEqual([
+      { last: 3 },
+      { last: second.head() },
+    ])
+    expect(second.knows?.(4)).toBe(false)
+  })
+
+  test('tells others that what is piped to a topic is to stop, though it was forgotten meanwhile', async () => {
+    const file = temporary()
+    const [here, there] = [open(sqliteLog(file)), open(sqliteLog(file))]
+    const heard: string[] = []
+    here.follow((events) => heard.push(...events.map(({ form }) => form)))
+    await there.append([entry('signal a words'), entry('signal a', { form: 'stop', data: '' })])
+    await there.forget(asTopic('a'))
+    here.head()
+    expect(heard).toEqual(['stop'])
+  })
+
   test('uses a database of the app and leaves it open', async () => {
     const database = new Database(temporary())
     const log = sqliteLog(database)
