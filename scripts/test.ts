@@ -37,6 +37,9 @@ type Say = (to: Bun.BunFile, words: string | Uint8Array) => void
 /** For all suites, in milliseconds: one that hangs must not hide the total of the others. */
 const limit = 14 * 60_000
 
+/** What a test may take that does not say it itself: others run beside it. In milliseconds. */
+const patience = '--timeout=30000'
+
 /** Files whose pages are to answer within so many milliseconds. */
 const clocked = ['/runtime-burst.', '/runtime-status.', '/text-linear.']
 
@@ -115,7 +118,7 @@ function check(name: string, command: string[], proof = ''): Suite {
 
 function tests(name: string, { group = name, lane = 'other', paths = filesOf(group) } = {}): Suite {
   if (paths.length === 0) paths = [`test/${group}`]
-  const command = ['test', ...paths.map((path) => `./${path}`), ...words]
+  const command = ['test', patience, ...paths.map((path) => `./${path}`), ...words]
   return { name, group, lane, command, counts: summary }
 }
 
