@@ -5,6 +5,7 @@ import type { Hub } from './hub'
 import type { LogEvent } from './log'
 import { publishOver } from './newest'
 import { outsidePages } from './page'
+import type { Stoppable } from './stops'
 import { longestTimer } from './timers'
 import type { Topic } from './topic'
 import { within } from './within'
@@ -17,6 +18,7 @@ interface Load {
   count: number | undefined
   /** Whether the log has told that it loads: what was told before that is older. */
   isHeard: boolean
+  stoppable: Stoppable
   /** Why it is over before its time. */
   stopped: Exclude<LoadOutcome, 'ok' | 'failed'> | undefined
   abort: AbortController
@@ -80,6 +82,9 @@ export class AsyncValueHandle<Value> {
       name: crypto.randomUUID().slice(0, 13),
       count: undefined,
       isHeard: false,
+      stoppable: this.hub.stops.add(this.topic, (isClosing) => {
+        if (load === this.#current) this.#stop(isClosing ? 'superseded' : 'cancelled')
+      }),
       stopped: undefined,
       abort: new AbortController(),
       whenStopped: stopped.promise,
@@ -90,12 +95,7 @@ export class AsyncValueHandle<Value> {
     load.abort.signal.addEventListener('abort', () => stopped.resolve(undefined))
     this.#current = load
     this.#own.add(load.name)
-    const forget = this.hub.onStop(this.topic, (seq) => {
-      if (load !== this.#current) return
-      if (seq === undefined) this.#stop('superseded')
-      else if (load.isHeard) this.#stop('cancelled')
-    })
-    load.outcome = outsidePages(() => this.#go(load)).finally(forget)
+    load.outcome = outsidePages(() => this.#go(load)).finally(load.stoppable.release)
     return load
   }
 
@@ -139,6 +139,7 @@ export class AsyncValueHandle<Value> {
     const load = this.#current
     if (load && kept.name === load.name) {
       load.isHeard = true
+      load.stoppable.begin(event.seq)
       return
     }
     if (load?.isHeard && isNewer(kept, load.count ?? 0, load.name)) this.#stop('superseded')
@@ -149,6 +150,11 @@ export class AsyncValueHandle<Value> {
       this.#takeOver(kept).catch((error) => this.#report(error))
     }, patience)
     this.#watch.unref()
+  }
+
+  /** @internal What was shown before is not shown again. */
+  missed(): void {
+    this.#settled = undefined
   }
 
   /** @internal */

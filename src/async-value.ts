@@ -55,6 +55,7 @@ class Values {
   constructor(hub: Hub) {
     this.#hub = hub
     hub.onClose(() => this.#close())
+    hub.onMissed((topic) => this.#values.get(topic)?.missed())
     this.#unfollow = hub.log.follow(
       (events) => {
         for (const event of events) {

@@ -41,6 +41,7 @@ import { printRefusal, Refusal } from './refusal'
 import { Registry } from './registry'
 import { Replay } from './replay'
 import { type Access, Revocation, revocations, revoked } from './revocation'
+import { Stops } from './stops'
 import { Patch, swap } from './swap'
 import { asPattern, asTopic, matches, type Pattern, type Topic } from './topic'
 import { Trim } from './trim'
@@ -64,6 +65,8 @@ export class Hub {
   readonly registry: Registry
   /** @internal Texts and logs that wait for more: what they have is sent before the hub closes. */
   readonly windows = new Windows()
+  /** @internal What is stopped with {@link stop}. */
+  readonly stops = new Stops()
   #store: Store
   #signer: Signer
   #viewer: NonNullable<HubOptions['viewer']> | undefined
@@ -77,10 +80,9 @@ export class Hub {
   #door: Door
   #endpoints = new Map<string, Endpoint>()
   #closing = new Set<() => void>()
+  #missing = new Set<(topic: Topic) => void>()
   #declarations = new Declarations()
   #connections: Connections
-  /** What stops the sources that are piped to a topic at this process. */
-  #piped = new Map<Topic, Set<(seq?: number) => void>>()
   #revocation: Revocation
   #ownsLog: boolean
   #unfollow: () => void
@@ -167,10 +169,11 @@ export class Hub {
       this.#trim.count(events)
       for (const { form, kind, topic, seq } of events) {
         if (topic === revocations) this.#connections.enforce()
-        if (form === 'stop') for (const stop of this.#piped.get(topic) ?? []) stop(seq)
+        if (form === 'stop') this.stops.hear(topic, seq)
         else if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
+      for (const topic of missed?.topics ?? []) for (const act of this.#missing) act(topic)
     }, this.#onError)
     this.#forget = closeOnReload(this)
     this.#store.hurry()
@@ -398,22 +401,10 @@ export class Hub {
   async forget(topic: string): Promise<void> {
     this.#mustBeOpen()
     const checked = asTopic(topic)
+    this.windows.flush()
     // A mark comes after all that was published before, what waits for its pace too.
     await this.append({ topic: checked, kind: 'signal', form: 'begin', key: null }, '')
     await this.log.forget(checked)
-  }
-
-  /**
-   * @internal Has something stopped with {@link stop}, until the function that it gives is called.
-   *
-   * @param stop is given the number of that in the log; none when the hub closes
-   */
-  onStop(topic: Topic, stop: (seq?: number) => void): () => void {
-    const stops = this.#piped.get(topic) ?? new Set()
-    this.#piped.set(topic, stops.add(stop))
-    return () => {
-      if (stops.delete(stop) && stops.size === 0) this.#piped.delete(topic)
-    }
   }
 
   /** A signed URL: whoever posts to it stops what is piped to that topic. */
@@ -603,7 +594,7 @@ export class Hub {
     if (this.#closed) return
     // Nobody comes after it to try again.
     this.#store.wait()
-    for (const stops of this.#piped.values()) for (const stop of stops) stop()
+    this.stops.close()
     this.windows.flush()
     this.#publisher.flush()
     this.#closed = true
@@ -664,6 +655,11 @@ export class Hub {
   /** @internal Has something done when the hub closes: what it then publishes is kept no more. */
   onClose(act: () => void): void {
     this.#closing.add(act)
+  }
+
+  /** @internal Has something done when a topic was forgotten, or of what was given up could not be told all. */
+  onMissed(act: (topic: Topic) => void): void {
+    this.#missing.add(act)
   }
 
   /** Whether anybody follows this very topic at this process. */

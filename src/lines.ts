@@ -11,6 +11,7 @@ import { type Html, tag } from './html'
 import type { Hub } from './hub'
 import { type Level, levelOf } from './level'
 import type { LogEvent } from './log'
+import { then } from './log/awaitable'
 import { everything } from './log/contract'
 import { perHub } from './per-hub'
 import { linesPiece, shown } from './text-wire'
@@ -96,6 +97,7 @@ export class LogLines {
   /** Adds lines: a text of one or more, one with its level, or many. Of more than are kept the first are not shown at all. */
   push(lines: string | Line | readonly (string | Line)[]): void {
     const all = typeof lines === 'string' || 'text' in lines ? [lines] : lines
+    pushedOf(this.hub).add(this)
     if (this.#early) this.#early.push(...all)
     else this.#addAll(all)
   }
@@ -124,6 +126,7 @@ export class LogLines {
   /** As {@link flush}, and says that nothing more will come: pages that show only this are told `done`. */
   async end(): Promise<void> {
     await this.flush()
+    pushedOf(this.hub).delete(this)
     await this.hub.end(this.topic)
   }
 
@@ -156,7 +159,12 @@ export class LogLines {
       this.#early = undefined
       this.#addAll(early)
     }
-    const kept = this.hub.isClosed ? [] : this.hub.log.last(this.topic, everything)
+    const { log, isClosed } = this.hub
+    const last = isClosed ? [] : log.last(this.topic, 1)
+    // Mostly it is the newest event.
+    const kept = then(last, (newest) => {
+      return newest.every(({ form }) => form === 'text') ? newest : log.last(this.topic, everything)
+    })
     if (!(kept instanceof Promise)) return go(kept)
     this.#early = []
     this.#begun = kept.then(go, (error) => {
@@ -212,10 +220,12 @@ function newestOf(kept: readonly LogEvent[]): number {
 }
 
 const logsOf = perHub(() => new Handles<LogLines>())
+/** Those that have lines, and more may come: they stay though nobody holds them. */
+const pushedOf = perHub(() => new Set<LogLines>())
 
 /**
- * A live log, shown by `<LiveLog>`. It belongs to one process; there it is the same object for as long as somebody holds
- * it, or lines wait. The options of the first time count.
+ * A live log, shown by `<LiveLog>`. It belongs to one process; there it is the same object from its first line to its
+ * end, and for as long as somebody holds it. The options of the first time count.
  *
  * @throws TypeError for a topic or a number of lines that is none.
  * @example const log = logLines(hub, 'build:7'); log.push('\x1b[32mok\x1b[0m')

@@ -30,23 +30,10 @@ export class Missing {
     return (this.#log.knows?.(number) ?? number <= newest) ? number : undefined
   }
 
-  /**
-   * The topics whose snapshot a reader needs that goes on from there, or begins.
-   *
-   * @param isReturning whether one that begins may show something all the same
-   */
-  of(
-    interest: Interest,
-    cursor: number | undefined,
-    isReturning = false,
-  ): Awaitable<readonly Topic[]> {
-    if (cursor !== undefined) return this.#beyondReplay(interest, cursor)
-    const every = this.#everyTopic(interest)
-    if (!isReturning || interest.patterns.length === 0) return every
-    // Of what was forgotten nothing is kept, but the page may show it.
-    return then(all([every, this.#log.trimmed(interest.patterns, 0)]), (found) => [
-      ...new Set(found.flat()),
-    ])
+  /** The topics whose snapshot a reader needs that goes on from there, or begins. */
+  of(interest: Interest, cursor: number | undefined): Awaitable<readonly Topic[]> {
+    if (cursor === undefined) return this.#everyTopic(interest)
+    return this.#beyondReplay(interest, cursor)
   }
 
   /** States last: what was added to a page, as it was then, must not stand over the state of today. */

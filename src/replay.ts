@@ -80,7 +80,7 @@ export class Replay {
     // Of a page nothing is asked yet: its addresses begin one by one.
     if (connection.subscriptions) return this.#begin(reader, () => [])
     const { interest } = connection
-    this.#begin(reader, () => this.#missing.of(interest, cursor, reader.isReturning))
+    this.#begin(reader, () => this.#missing.of(interest, cursor))
   }
 
   /** Goes on with a connection that had lagged and takes bytes again. */

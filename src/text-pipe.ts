@@ -1,4 +1,5 @@
 import type { Hub } from './hub'
+import type { Stoppable } from './stops'
 import { readUntil, type TextSource } from './text-source'
 import type { Topic } from './topic'
 
@@ -33,9 +34,7 @@ export class Pipe {
   #target: PipeTarget
   #abort = new AbortController()
   #stopped: Promise<void> | undefined
-  #begunAt: number | undefined
-  /** The newest stop that the log has told of before it was known when this began. */
-  #early = Number.NEGATIVE_INFINITY
+  #hasBegun = false
   /** Whether its source has no more: nothing is left to stop. */
   #isRead = false
 
@@ -55,16 +54,16 @@ export class Pipe {
     const { hub, topic } = this.#target
     const piped: Piped = { text: '', outcome: 'done' }
     const stop = () => this.stop()
-    const release = hub.onStop(topic, (seq) => (seq === undefined ? stop() : this.#stopAt(seq)))
+    const stoppable = hub.stops.add(topic, stop)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) stop()
     try {
-      await this.#read(source, piped)
+      await this.#read(source, piped, stoppable)
     } catch (error) {
-      if (!this.#stopped && !hub.isClosed) return this.#fail(piped, error, true)
+      if (!this.#stopped && !hub.isClosed) return this.#fail(piped, error, this.#hasBegun)
     } finally {
       this.#isRead = true
-      release()
+      stoppable.release()
       signal?.removeEventListener('abort', stop)
     }
     // What was not kept of it was reported.
@@ -78,10 +77,10 @@ export class Pipe {
     }
   }
 
-  async #read(source: TextSource, piped: Piped): Promise<void> {
+  async #read(source: TextSource, piped: Piped, stoppable: Stoppable): Promise<void> {
     if (this.#stopped) return
-    this.#begunAt = await this.#target.begin()
-    this.#stopAt(this.#early)
+    stoppable.begin(await this.#target.begin())
+    this.#hasBegun = true
     let from = performance.now()
     for await (const chunk of readUntil(this.#abort.signal, source)) {
       if (this.#stopped) return
@@ -92,12 +91,6 @@ export class Pipe {
       await new Promise(setImmediate)
       from = performance.now()
     }
-  }
-
-  /** What was said before this began was meant for another. */
-  #stopAt(seq: number): void {
-    if (this.#begunAt === undefined) this.#early = Math.max(this.#early, seq)
-    else if (seq > this.#begunAt) this.stop()
   }
 
   async #fail(piped: Piped, error: unknown, isNews: boolean): Promise<Piped> {

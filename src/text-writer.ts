@@ -89,6 +89,12 @@ export class TextWriter implements Compactable {
     return { whole: wholeOf(pieces), cursor }
   }
 
+  /** What was kept is there no more. */
+  missed(): void {
+    this.#size = undefined
+    this.#pieces = this.#length = this.#deletions = this.#base = 0
+  }
+
   /** What takes the place of its pieces, if there are several. */
   async compacted(): Promise<Compacted | undefined> {
     const pieces = (await this.#hub.log.last(this.#topic, everything)).filter(
@@ -129,7 +135,9 @@ export class TextWriter implements Compactable {
       throw error
     }
     if (isLast || this.#isDue()) compactionsOf(this.#hub).add(this)
-    return seqOf(id, this.#hub.log.epoch) as number
+    const { log } = this.#hub
+    // A middleware may drop it.
+    return seqOf(id, log.epoch) ?? log.head()
   }
 
   /** What is kept already may be of a process before this one; of a log that answers later it counts when that has. */

@@ -69,7 +69,11 @@ export interface TextContent {
 
 const modes: readonly unknown[] = ['append', 'replace', 'prepend']
 
-const textsOf = perHub(() => new Handles<TextStream>())
+const textsOf = perHub((hub) => {
+  const texts = new Handles<TextStream>()
+  hub.onMissed((topic) => texts.get(topic)?.missed())
+  return texts
+})
 /** Those that are active: they stay though nobody holds them. */
 const activeOf = perHub(() => new Set<TextStream>())
 
@@ -251,7 +255,7 @@ export class TextStream {
    */
   pipe(source: TextSource, { signal, replace = false }: PipeOptions = {}): Promise<Piped> {
     this.#pipe?.stop()
-    this.#pipe = new Pipe({
+    const pipe = new Pipe({
       hub: this.hub,
       topic: this.topic,
       begin: () => {
@@ -262,6 +266,9 @@ export class TextStream {
       stop: () => this.#stand('stopped'),
       fail: (error, isNews) => {
         if (isNews && !this.#describe) this.hub.report(error, this.topic)
+        // Another has taken its place.
+        if (this.#pipe !== pipe) return Promise.resolve()
+        this.#fault = undefined
         return this.#stand(
           'failed',
           this.#wordsOf(error, () => 'It broke off.'),
@@ -269,7 +276,8 @@ export class TextStream {
       },
       done: () => this.done(),
     })
-    return this.#pipe.run(source, signal)
+    this.#pipe = pipe
+    return quiet(pipe.run(source, signal))
   }
 
   /** Stops what is piped to it, at whichever process that runs. */
@@ -289,6 +297,13 @@ export class TextStream {
     const { state, status } = whole
     const error = state === 'failed' ? unescapeText(status.replace(/<[^>]*>/g, '')) : undefined
     return { html: shown(whole), state, status, error, cursor }
+  }
+
+  /** @internal What was kept of it is there no more: what comes next begins anew. */
+  missed(): void {
+    this.#run = undefined
+    this.#state = undefined
+    this.#writer.missed()
   }
 
   /** Sends what waits. */
@@ -321,6 +336,7 @@ export class TextStream {
     try {
       this.#writer.mayTake(html.length, isAll)
     } catch (error) {
+      this.hub.report(error, this.topic)
       return quiet(Promise.reject(error))
     }
     return kept(write())

@@ -48,9 +48,7 @@ export class Uptake {
     if (!stage || stage.isBack || stage.subscriptions.length === 0) return 'on'
     const from = Number.isFinite(stage.from) ? stage.from : undefined
     const interest = new Interest(topicsOf(stage.subscriptions))
-    // What had a cursor that is good for nothing may show what was forgotten.
-    const isReturning = stage.subscriptions.some(({ cursor }) => cursor !== undefined)
-    return then(this.#missing.of(interest, from, isReturning), (missing) => {
+    return then(this.#missing.of(interest, from), (missing) => {
       const common = namedByOthers(missing, connection, stage)
       if (from !== undefined && common.length > 0) {
         stages.delay(stage)

@@ -67,6 +67,8 @@ export class Windows {
 
   /** Ends all now. */
   flush(): void {
+    clearTimeout(this.#timer)
+    this.#next = Number.POSITIVE_INFINITY
     for (const window of [...this.#open]) window.flush()
   }
 

@@ -162,6 +162,7 @@ export class Chats {
     await this.#begin(answer, async () =>
       swap.delete(idSelector(idOf(old))).beforeend('#thread', await this.#shown(answer)),
     )
+    await this.#forget([old])
   }
 
   /**
@@ -187,6 +188,7 @@ export class Chats {
         .beforeend('#thread', await this.#shown(answer)),
     )
     if (renamed) await this.#rename(renamed)
+    await this.#forget(later)
   }
 
   /**
@@ -203,8 +205,13 @@ export class Chats {
     // Who looks on is given them as they are now.
     await this.hub.forget(listTopic)
     await this.hub.forget(threadTopic(id))
-    await Promise.all(messages.map((one) => this.hub.forget(this.streamOf(one).topic)))
+    await this.#forget(messages)
     await this.hub.end(threadTopic(id))
+  }
+
+  /** Has nothing kept of what answers said while they ran. */
+  async #forget(messages: readonly Message[]): Promise<void> {
+    await Promise.all(messages.map((one) => this.hub.forget(this.streamOf(one).topic)))
   }
 
   /** @throws ChatError 404 */

@@ -140,7 +140,7 @@ function open(name: string, durability: Durability): Database {
     new Database(file, { create: true, readwrite: true, strict: true }),
   )
   try {
-    // Overwrites what is deleted or replaced, else it can be read in the file; a hundredth more is written.
+    // Overwrites what is deleted or replaced, else it can be read in the file. What that costs stands in docs/routing.md.
     client.run('pragma secure_delete = on')
     return setUp(client, durability)
   } catch (error) {

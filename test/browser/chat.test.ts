@@ -292,6 +292,13 @@ test('a deleted conversation leaves all lists and the database, and the page of 
   const { page, context, seen } = await openPage(url)
   await ask(page, 'to stay')
   await page.waitForSelector('.retry')
+  // What takes its place leaves nothing of it, either.
+  provider.next({ tokens: ['An answer ', 'to go.'] }, { tokens: ['Another.'] })
+  await page.click('.retry button')
+  await until(async () => (await answer(page)).includes('to go.'))
+  await page.click('.retry button')
+  await until(async () => (await answer(page)).includes('Another.'))
+  await page.waitForSelector('.retry')
   const drip = new Drip()
   provider.next({ tokens: drip })
   await page.goto(url)

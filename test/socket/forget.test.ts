@@ -96,7 +96,9 @@ describe.each(places)('a topic that was forgotten, of %s', (_, options) => {
       const cursor = old.lastEventId
       old.cut()
       await forgetAll(on)
-      for (const from of [cursor, old.events[0]?.id, 'other.1']) {
+      // A cursor of another log says nothing of what a pattern has named.
+      const foreign = topics.includes('*') ? [] : ['other.1']
+      for (const from of [cursor, old.events[0]?.id, ...foreign]) {
         const back = await reader(on, topics, from)
         expect(back.raw).not.toContain('secret')
         for (const topic of ['room:1', 'cell:1', 'room:3']) {

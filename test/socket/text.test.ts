@@ -5,6 +5,7 @@ import { afterEach, describe, expect, setDefaultTimeout, spyOn, test } from 'bun
 import { Hub, MultiStreamManager, swap, type TextStream, textStream } from 'headwater'
 import { memoryLog } from 'headwater/log'
 import { markdown, renderMarkdown } from 'headwater/markdown'
+import { root } from '../../scripts/setup'
 import { shown as shownOf, unescapeText, wholeOf } from '../../src/text-wire'
 import { type Client, connect, EventStream } from '../support/client'
 import { lateLog } from '../support/late-log'
@@ -1006,5 +1007,82 @@ describe('what a review found', () => {
     await Bun.sleep(100)
     expect(() => text.text('y'.repeat(5_000))).toThrow(RangeError)
     text.text('y'.repeat(3_000))
+  })
+
+  test('what is forgotten is what was given, also what waits; what comes then is a text that begins', async () => {
+    const on = serve({ limits: { event: 10_000 } })
+    const text = texts(on)
+    text.text('secret')
+    await on.hub.forget(topic)
+    await Bun.sleep(50)
+    expect(await text.read()).toMatchObject({ html: '', state: 'idle' })
+    text.text('x'.repeat(9_000))
+    await text.done()
+    await on.hub.forget(topic)
+    text.text('y'.repeat(2_000))
+    await text.done()
+    expect((await text.read()).html).toHaveLength(2_000)
+  })
+
+  test('D-02 a text with a format that is forgotten while it is piped goes on with what comes', async () => {
+    const on = serve()
+    const client = await reader(on)
+    const text = textStream(on.hub, topic, { format: markdown })
+    async function* source() {
+      yield 'secret\n\n- se'
+      await settled(async () => (await text.read()).html.includes('se'))
+      await on.hub.forget(topic)
+      yield 'cret\n\n*open*'
+      await settled(async () => (await text.read()).html.includes('open'))
+      expect((await text.read()).state).toBe('active')
+    }
+    expect((await text.pipe(source())).outcome).toBe('done')
+    const { html } = await text.read()
+    expect(html).toContain('<em>open</em>')
+    expect(html).not.toContain('secret')
+    await client.until(() => client.events.at(-1)?.data.includes('data-state="done"') === true)
+    await text.end()
+  })
+
+  test('a pipe that nobody waits for ends no process, whatever the log does, and is told as failed once', async () => {
+    const log = memoryLog()
+    const on = serve({ log })
+    const rejected: unknown[] = []
+    const hear = (error: unknown) => rejected.push(error)
+    process.on('unhandledRejection', hear)
+    const append = spyOn(log, 'append')
+    const text = texts(on)
+    const piped = text.pipe(slowly(['a', 'b', 'c'], 30))
+    await settled(async () => (await text.read()).html === 'ab')
+    append.mockImplementationOnce(() => {
+      throw new Error('busy')
+    })
+    expect((await piped).outcome).toBe('failed')
+    expect((await text.read()).state).toBe('failed')
+    append.mockImplementation(() => {
+      throw new Error('away')
+    })
+    void text.pipe(slowly(['d', 'e'], 5))
+    text.insert('x'.repeat(2_000_000))
+    await Bun.sleep(100)
+    append.mockRestore()
+    process.off('unhandledRejection', hear)
+    expect(rejected).toEqual([])
+    expect(on.errors.filter((error) => error instanceof RangeError)).toHaveLength(1)
+  })
+
+  test('a hub that is closed keeps no process for what waited', async () => {
+    const program = `
+      const { Hub, textStream } = await import('headwater')
+      const hub = new Hub({ secret: 'of the tests' })
+      const text = textStream(hub, 'a:1', { window: 20_000 })
+      text.text('a')
+      await Bun.sleep(20)
+      text.text('b')
+      hub.close()`
+    const from = performance.now()
+    const child = Bun.spawn([process.execPath, '-e', program], { cwd: root })
+    expect(await child.exited).toBe(0)
+    expect(performance.now() - from).toBeLessThan(10_000)
   })
 })

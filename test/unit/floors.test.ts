@@ -21,7 +21,7 @@ const floors: { name: string; files: string[] }[] = [
     name: '2 engine',
     files: [
       'src/{hub,admission,revocation,origin,door,address,refusal,assets,markup,page,options,order,declarations,limits,hot}.ts',
-      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,subscriptions,text-wire,renders,trim,windows,wire,within}.ts',
+      'src/{connection,connections,interest,group,ring,delivery,publisher,reader,missing,pages,uptake,replay,same,shared,snapshots,stages,stops,subscriptions,text-wire,renders,trim,windows,wire,within}.ts',
       'src/{patterns,middleware,hooks,history}.ts',
     ],
   },

@@ -468,6 +468,22 @@ describe('lines', () => {
     expect(logLines(newHub().hub, 'log:1')).not.toBe(log)
   })
 
+  test('D-22 a log that runs is the same one though nobody holds it, until it ends', async () => {
+    const { hub } = newHub()
+    const made = () => logLines(hub, 'log:1', { first: 100 })
+    made().push('\x1b[31mone')
+    await Bun.sleep(30)
+    for (let n = 0; n < 5; n++) {
+      Bun.gc(true)
+      await Bun.sleep(5)
+    }
+    made().push('two')
+    const { html } = await made().read()
+    expect(rowsOf(html).map(({ n }) => n)).toEqual([100, 101])
+    expect(html).toEndWith('<span class="hw-fg-red">two</span></span></li>')
+    await made().end()
+  })
+
   test('D-22 a run after a restart goes on with the next number, also of a log that answers later', async () => {
     const database = join(tmpdir(), `lines-${crypto.randomUUID()}.db`)
     for (const [run, from] of [1, 4, 7].entries()) {
