@@ -313,7 +313,7 @@ test('a deleted conversation leaves all lists and the database, and the page of 
   page.once('dialog', (dialog) => dialog.accept())
   await page.click('header button')
   await page.waitForURL(`${url}/`)
-  await until(() => provider.asked[1]?.leftAt)
+  await until(() => provider.asked.at(-1)?.leftAt)
   await tab.waitForSelector('text=This conversation has been deleted.')
   await until(async () => (await tab.title()) === 'Deleted · Headwater')
   expect(await tab.$('#text')).toBeNull()
