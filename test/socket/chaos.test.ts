@@ -27,14 +27,21 @@ describe('chaos', () => {
   })
 
   test('an engine that loses one event in a thousand is found out', async () => {
-    const { said, last, code } = await chaos('--seed', '1', '--sabotage', 'lose')
+    const { said, last, code } = await chaos('--seed', '1', '--sabotage', 'lose', '--faults', '120')
     expect(last).toMatch(/, lost [1-9]\d*, doubled \d+$/)
     expect(said).toMatch(/^lost: seed 1, round 1, reader \d+ of /m)
     expect(code).toBe(1)
   })
 
   test('an engine that repeats one event in a thousand is found out', async () => {
-    const { said, last, code } = await chaos('--seed', '1', '--sabotage', 'double')
+    const { said, last, code } = await chaos(
+      '--seed',
+      '1',
+      '--sabotage',
+      'double',
+      '--faults',
+      '120',
+    )
     expect(last).toMatch(/, doubled [1-9]\d*$/)
     expect(said).toMatch(/^doubled: seed 1, round 1, reader \d+ of .* sent twice: /m)
     expect(code).toBe(1)
