@@ -191,7 +191,10 @@ describe('the provider', () => {
       expect(given).toEqual({ text, error: expect.stringContaining('nothing for 1 s') })
       expect(performance.now() - began).toBeLessThan(3_000)
     }
-    const slow = await answered({ tokens: dripping(['a', 'b', 'c', 'd'], 400) }, { patience: 1_000 })
+    const slow = await answered(
+      { tokens: dripping(['a', 'b', 'c', 'd'], 400) },
+      { patience: 1_000 },
+    )
     expect(slow).toEqual({ text: 'abcd', error: undefined })
   })
 
