@@ -233,16 +233,18 @@ test('a folder is refused that is not there, is a file, or is a job that has not
 
 test('two jobs run side by side, a third waits, and the first to wait is the first to run', async () => {
   await using bench = new Bench({ size: 2 })
-  const one = slow(bench, 'one')
+  // All are there before the first begins, which must not be over when the second does.
+  const [one, two] = [slow(bench, 'one'), slow(bench, 'two')]
   const names = ['e', 'd', 'c', 'b', 'a']
+  const folders = names.map((name) => bench.folder(name, { f: name }))
   let most = 0
   bench.onChange = () => {
     most = Math.max(most, bench.runner.jobs().filter(is('running')).length)
   }
   const first = await bench.start(one)
-  const second = await bench.start(slow(bench, 'two'))
+  const second = await bench.start(two)
   const later = []
-  for (const name of names) later.push(await bench.start(bench.folder(name, { f: name })))
+  for (const folder of folders) later.push(await bench.start(folder))
   const both = await bench.until(second, (job) => inBig(job))
   expect(both.state).toBe('running')
   expect(bench.runner.get(first)?.state).toBe('running')
