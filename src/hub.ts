@@ -80,7 +80,7 @@ export class Hub {
   #door: Door
   #endpoints = new Map<string, Endpoint>()
   #closing = new Set<() => void>()
-  #missing = new Set<(topic: Topic) => void>()
+  #missed = new Set<(topic: Topic) => void>()
   #declarations = new Declarations()
   #connections: Connections
   #revocation: Revocation
@@ -173,7 +173,7 @@ export class Hub {
         else if (form === 'end' && kind === 'state') this.#ended(topic)
         else if (form === 'begin') this.#endpoint(topic)?.begun?.(topic)
       }
-      for (const topic of missed?.topics ?? []) for (const act of this.#missing) act(topic)
+      for (const topic of missed?.topics ?? []) for (const act of this.#missed) act(topic)
     }, this.#onError)
     this.#forget = closeOnReload(this)
     this.#store.hurry()
@@ -659,7 +659,7 @@ export class Hub {
 
   /** @internal Has something done when a topic was forgotten, or of what was given up could not be told all. */
   onMissed(act: (topic: Topic) => void): void {
-    this.#missing.add(act)
+    this.#missed.add(act)
   }
 
   /** Whether anybody follows this very topic at this process. */

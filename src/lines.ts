@@ -58,7 +58,7 @@ export class LogLines {
   #next: number
   #look: Look
   /** Lines that came before it was known which number is theirs, and when that is. */
-  #early: (string | Line)[] | undefined
+  #early: (string | Line)[][] | undefined
   #begun: Promise<void> | undefined
   /** Rows that are not sent, oldest first. */
   #rows: Html[] = []
@@ -98,7 +98,7 @@ export class LogLines {
   push(lines: string | Line | readonly (string | Line)[]): void {
     const all = typeof lines === 'string' || 'text' in lines ? [lines] : lines
     pushedOf(this.hub).add(this)
-    if (this.#early) this.#early.push(...all)
+    if (this.#early) this.#early.push([...all])
     else this.#addAll(all)
   }
 
@@ -157,7 +157,7 @@ export class LogLines {
       this.#next = newestOf(kept) + 1
       const early = this.#early ?? []
       this.#early = undefined
-      this.#addAll(early)
+      for (const all of early) this.#addAll(all)
     }
     const { log, isClosed } = this.hub
     const last = isClosed ? [] : log.last(this.topic, 1)

@@ -40,7 +40,7 @@ export class TextWriter implements Compactable {
   #length = 0
   #deletions = 0
   /** Those of them that are about to become one. */
-  #compacting = { pieces: 1, length: 0, deletions: 0 }
+  #compacting = none
   /** Characters of the text when its pieces were replaced. */
   #base = 0
   /** Characters of the text; not known before somebody asks, and when a piece was not kept. */
@@ -93,6 +93,7 @@ export class TextWriter implements Compactable {
   missed(): void {
     this.#size = undefined
     this.#pieces = this.#length = this.#deletions = this.#base = 0
+    this.#compacting = none
   }
 
   /** What takes the place of its pieces, if there are several. */
@@ -176,5 +177,8 @@ export class TextWriter implements Compactable {
     return this.#pieces >= some && this.#length * 8 >= this.#base
   }
 }
+
+/** Of which nothing is taken off. */
+const none = { pieces: 1, length: 0, deletions: 0 }
 
 const compactionsOf = perHub((hub) => new Compactions(hub))

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { Hub, type LogLines, logLines, swap } from 'headwater'
+import { memoryLog } from 'headwater/log'
 import { ansi } from '../../src/ansi'
 import { levelOf } from '../../src/level'
 import type { LogEvent } from '../../src/log'
@@ -513,6 +514,12 @@ describe('lines', () => {
     expect(html).toEndWith('<span class="hw-line">end</span></li>')
     expect(log.next).toBe(22)
     late.close()
+    const large = new Hub({ log: lateLog(memoryLog(), { delay: () => 20 }) })
+    const many = logLines(large, 'log:1', { max: 2 })
+    many.push(Array<string>(1_000_000).fill('x'))
+    await many.flush()
+    expect(many.next).toBe(1_000_001)
+    large.close()
     kept.close()
   })
 
